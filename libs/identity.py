@@ -1,0 +1,56 @@
+"""Who is calling: stated and signed by auth, checked by the services behind nginx."""
+
+import time
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+from itsdangerous import BadSignature, TimestampSigner
+
+from libs.errors import InvalidApiKey
+
+VALID_SECONDS: Final = 15 * 60  # nginx buffers the whole body between signing and checking
+CLOCK_SKEW_SECONDS: Final = 5
+HEADER: Final = "X-Identity"
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """A caller, and the one request that it may make.
+
+    `request_id` is nginx's own, never the client's: ingest uses it to recognise a retry by nginx.
+    """
+
+    account_id: str
+    plan: str
+    key_id: str
+    method: str
+    path: str
+    request_id: str
+
+
+class Signer:
+    """Signs and checks identities; `secrets` are newest first, the first signs, all are accepted."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        # itsdangerous wants its keys oldest first and signs with the last.
+        self._signer = TimestampSigner(list(reversed(secrets)), salt="identity", digest_method=sha256)
+        self._decoder = msgspec.json.Decoder(Identity)
+
+    def sign(self, identity: Identity) -> str:
+        return self._signer.sign(msgspec.json.encode(identity)).decode()
+
+    def check(self, header: str | None, *, method: str, path: str, request_id: str | None) -> Identity:
+        """The identity in `header`; raises InvalidApiKey where it is not one for this very request."""
+        if not header:
+            raise InvalidApiKey(sent=False)
+        try:
+            payload, signed_at = self._signer.unsign(header, return_timestamp=True)
+            identity = self._decoder.decode(payload)
+        except (BadSignature, msgspec.DecodeError) as error:
+            raise InvalidApiKey(sent=True) from error
+        age = time.time() - signed_at.timestamp()
+        bound = (identity.method, identity.path, identity.request_id) == (method, path, request_id)
+        if not bound or not -CLOCK_SKEW_SECONDS <= age <= VALID_SECONDS:
+            raise InvalidApiKey(sent=True)
+        return identity

@@ -1,0 +1,82 @@
+"""What the services agree on about a picture: ids, object names, formats, limits and the rendition ladder."""
+
+import re
+import secrets
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+IMAGE_ID: Final = re.compile(r"img_[0-9a-f]{16}")
+
+MAX_UPLOAD_BYTES: Final = 10 * 1024 * 1024
+MAX_SIDE: Final = 12_000  # pixels, of an upload
+MAX_PIXELS: Final = 50_000_000  # of an upload
+MAX_OUTPUT_SIDE: Final = 16_383  # pixels; what WebP can hold
+MAX_OUTPUT_PIXELS: Final = 16_777_216
+MAX_REQUESTED_SIDE: Final = 4096
+DEFAULT_QUALITY: Final = 85
+
+
+class Format(StrEnum):
+    JPEG = "jpg"
+    PNG = "png"
+    WEBP = "webp"
+
+    @property
+    def media_type(self) -> str:
+        return "image/jpeg" if self is Format.JPEG else f"image/{self.value}"
+
+
+class Rung(msgspec.Struct, frozen=True):
+    """A master that smaller pictures are rendered from: `side` is its shorter side in pixels."""
+
+    name: str
+    side: int
+    raw: bool  # plain pixels: decoding a small JPEG costs more than the resize after it
+
+
+LADDER: Final = (Rung("320", 320, raw=True), Rung("640", 640, raw=True), Rung("1280", 1280, raw=False))
+FULL: Final = "full"
+MAX_RUNG_ASPECT: Final = 4  # a longer picture would make its rungs larger than they are worth
+
+
+class Rendition(msgspec.Struct, frozen=True, kw_only=True):
+    """What rides with the bytes of a rendition.
+
+    `width`, `height`: of this rendition. `format`: of these bytes, or "raw" (8-bit sRGB, `bands` 3 or 4).
+    `full_width`, `full_height`, `uploaded`: of the upright picture and the format that was uploaded.
+    """
+
+    width: int
+    height: int
+    bands: int
+    format: str
+    full_width: int
+    full_height: int
+    uploaded: Format
+
+
+def new_image_id() -> str:
+    """`img_` and 64 random bits."""
+    return f"img_{secrets.token_hex(8)}"
+
+
+def is_image_id(text: str) -> bool:
+    return IMAGE_ID.fullmatch(text) is not None
+
+
+def original_name(image_id: str) -> str:
+    return f"originals/{image_id}"
+
+
+def rendition_name(image_id: str, name: str) -> str:
+    return f"renditions/{image_id}/{name}"
+
+
+def object_names(image_id: str) -> list[str]:
+    """Every object that an upload of this id can have made, so that no store is ever listed."""
+    return [original_name(image_id), *(rendition_name(image_id, rung) for rung in (FULL, *RUNG_NAMES))]
+
+
+RUNG_NAMES: Final = tuple(rung.name for rung in LADDER)

@@ -1,0 +1,166 @@
+"""The ASGI shell of every service: request ids, JSON logs, metrics, health, errors."""
+
+import logging
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any, Final, TypedDict
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from pythonjsonlogger.json import JsonFormatter
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
+
+from libs import errors
+from libs.errors import ApiError
+
+Check = Callable[[], Awaitable[None]]
+
+REQUESTS: Final = Counter("http_requests_total", "Requests answered", ["route", "method", "status"])
+SECONDS: Final = Histogram(
+    "http_request_seconds",
+    "Seconds from the first byte in to the last byte out",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+
+REQUEST_ID: Final[ContextVar[str]] = ContextVar("request_id", default="-")
+HEALTH_PATHS: Final = {"/livez", "/readyz", "/metrics"}
+
+log = logging.getLogger("request")
+
+
+class State(TypedDict):
+    """What every service's lifespan yields: `checks` names each dependency and how to ask it."""
+
+    checks: Mapping[str, Check]
+
+
+class _RequestIdFilter(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = REQUEST_ID.get()
+        return True
+
+
+def configure_logging(service: str, level: str) -> None:
+    """One JSON object a line on standard output, uvicorn's own lines included."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(_RequestIdFilter())
+    handler.setFormatter(
+        JsonFormatter(
+            ["levelname", "name", "message", "request_id"],
+            rename_fields={"levelname": "level", "name": "logger"},
+            static_fields={"service": service},
+            timestamp="time",
+            json_serializer=_encode,
+        )
+    )
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+
+
+def _encode(record: Any, **_: object) -> str:
+    return msgspec.json.encode(record, enc_hook=str).decode()
+
+
+class Observer:
+    """Gives each request its id, one log line and its metrics."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in HEALTH_PATHS:
+            await self.app(scope, receive, send)
+            return
+        REQUEST_ID.set(_header(scope, b"x-request-id") or "-")
+        started = time.perf_counter()
+        status = 500
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, observed)
+        finally:
+            self._record(scope, status, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        endpoint = scope.get("endpoint")
+        route = getattr(endpoint, "__name__", "unknown")
+        REQUESTS.labels(route, scope["method"], status).inc()
+        SECONDS.labels(route).observe(seconds)
+        fields = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "milliseconds": round(seconds * 1000, 2),
+        }
+        log.info(route, extra=fields)
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return None
+
+
+async def livez(_: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+async def readyz(request: Request[State]) -> Response:
+    """200 where every dependency answers, else 503; the body says which."""
+    result: dict[str, str] = {}
+    for name, check in request.state["checks"].items():
+        try:
+            await check()
+            result[name] = "ok"
+        except Exception as error:  # noqa: BLE001 whatever it is, the dependency is not ready
+            result[name] = type(error).__name__
+    ready = all(value == "ok" for value in result.values())
+    return Response(msgspec.json.encode(result), 200 if ready else 503, media_type="application/json")
+
+
+async def metrics(_: Request) -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405, in our form."""
+    if not isinstance(error, HTTPException):
+        raise TypeError from error
+    problem = {404: errors.NOT_FOUND, 405: errors.METHOD_NOT_ALLOWED}.get(
+        error.status_code, errors.INVALID_REQUEST
+    )
+    return ApiError(problem, headers=error.headers).response()
+
+
+async def _defect(_: Request, error: Exception) -> Response:
+    logging.getLogger("defect").error("unhandled", exc_info=error)
+    return ApiError(errors.INTERNAL_ERROR).response()
+
+
+def create_app(routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette]) -> Starlette:
+    """A service: its `routes`, and the health and metrics that nginx never passes on."""
+    health = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return Starlette(
+        routes=[*routes, *health],
+        lifespan=lifespan,
+        middleware=[Middleware(Observer)],
+        exception_handlers={ApiError: errors.handle, HTTPException: _http_error, Exception: _defect},
+    )
