@@ -44,7 +44,9 @@ class Database:
     `schema` and `migrations`: the service's own schema and its folder of `NNNN-*.sql` files.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", schema: str, migrations: Path, timeout_seconds: float) -> None:
+    def __init__(
+        self, pool: "asyncpg.Pool[Any]", schema: str, migrations: Path, timeout_seconds: float
+    ) -> None:
         self._pool = pool
         self._schema = schema
         self._migrations = migrations

@@ -13,6 +13,18 @@ from libs.errors import InvalidApiKey
 VALID_SECONDS: Final = 15 * 60  # nginx buffers the whole body between signing and checking
 CLOCK_SKEW_SECONDS: Final = 5
 HEADER: Final = "X-Identity"
+REQUEST_ID_HEADER: Final = "X-Edge-Request-Id"
+
+
+MIN_SECRET_CHARACTERS: Final = 32
+
+
+def parse_secrets(text: str) -> list[str]:
+    """IDENTITY_SECRETS, comma separated, newest first. Raises ValueError that names the setting."""
+    secrets = [part.strip() for part in text.split(",")]
+    if any(len(secret) < MIN_SECRET_CHARACTERS for secret in secrets):
+        raise ValueError(f"IDENTITY_SECRETS: each needs at least {MIN_SECRET_CHARACTERS} characters")
+    return secrets
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,16 +29,17 @@ class Format(StrEnum):
 
 
 class Rung(msgspec.Struct, frozen=True):
-    """A master that smaller pictures are rendered from: `side` is its shorter side in pixels."""
+    """A master that smaller pictures are rendered from: its shorter side is at most `side` pixels."""
 
     name: str
     side: int
     raw: bool  # plain pixels: decoding a small JPEG costs more than the resize after it
 
 
-LADDER: Final = (Rung("320", 320, raw=True), Rung("640", 640, raw=True), Rung("1280", 1280, raw=False))
+LADDER: Final = (Rung("320", 320, raw=True), Rung("512", 512, raw=True), Rung("1280", 1280, raw=False))
 FULL: Final = "full"
 MAX_RUNG_ASPECT: Final = 4  # a longer picture would make its rungs larger than they are worth
+RUNG_MARGIN: Final = 0.8  # of its size; nearer to it, a second resize would show
 
 
 class Rendition(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +56,14 @@ class Rendition(msgspec.Struct, frozen=True, kw_only=True):
     full_width: int
     full_height: int
     uploaded: Format
+
+    def meta(self) -> dict[str, str]:
+        """As an object's metadata."""
+        return {name: str(value) for name, value in msgspec.structs.asdict(self).items()}
+
+    @classmethod
+    def of(cls, meta: dict[str, str]) -> "Rendition":
+        return msgspec.convert(meta, cls, strict=False)
 
 
 def new_image_id() -> str:
@@ -74,9 +83,39 @@ def rendition_name(image_id: str, name: str) -> str:
     return f"renditions/{image_id}/{name}"
 
 
+def rungs(width: int, height: int) -> list[tuple[Rung, int, int]]:
+    """The rungs of a picture of this size, smallest first, with their own width and height.
+
+    The last is the picture itself where it is no larger than its rung: then there is none above it.
+    """
+    shorter, longer = sorted((width, height))
+    if longer > shorter * MAX_RUNG_ASPECT:
+        return []
+    steps: list[tuple[Rung, int, int]] = []
+    for rung in LADDER:
+        scale = min(1.0, rung.side / shorter)
+        if scale == 1.0 and not rung.raw:
+            break  # `full` is as good
+        steps.append((rung, max(1, round(width * scale)), max(1, round(height * scale))))
+        if scale == 1.0:
+            break
+    return steps
+
+
+def likely_rung(side: int) -> str:
+    """The rendition to try first for an output whose longer side is `side`, the picture's size being unknown."""
+    return next((rung.name for rung in LADDER if side <= rung.side * RUNG_MARGIN), FULL)
+
+
+def best_rung(width: int, height: int, scale: float) -> str:
+    """The smallest rendition of a `width` x `height` picture to render it at `scale` from."""
+    for rung, rung_width, _ in rungs(width, height):
+        if rung_width == width or scale <= rung_width / width * RUNG_MARGIN:
+            return rung.name
+    return FULL
+
+
 def object_names(image_id: str) -> list[str]:
     """Every object that an upload of this id can have made, so that no store is ever listed."""
-    return [original_name(image_id), *(rendition_name(image_id, rung) for rung in (FULL, *RUNG_NAMES))]
-
-
-RUNG_NAMES: Final = tuple(rung.name for rung in LADDER)
+    names = (FULL, *(rung.name for rung in LADDER))
+    return [original_name(image_id), *(rendition_name(image_id, name) for name in names)]

@@ -37,6 +37,10 @@ HEALTH_PATHS: Final = {"/livez", "/readyz", "/metrics"}
 log = logging.getLogger("request")
 
 
+class Degraded(Exception):
+    """Raised by a check: the dependency is away, and the service does its work without it."""
+
+
 class State(TypedDict):
     """What every service's lifespan yields: `checks` names each dependency and how to ask it."""
 
@@ -124,15 +128,18 @@ async def livez(_: Request) -> Response:
 
 
 async def readyz(request: Request[State]) -> Response:
-    """200 where every dependency answers, else 503; the body says which."""
+    """200 where every dependency that the service needs answers, else 503; the body says which does not."""
     result: dict[str, str] = {}
+    ready = True
     for name, check in request.state["checks"].items():
         try:
             await check()
             result[name] = "ok"
-        except Exception as error:  # noqa: BLE001 whatever it is, the dependency is not ready
+        except Degraded:
+            result[name] = "degraded"
+        except Exception as error:
             result[name] = type(error).__name__
-    ready = all(value == "ok" for value in result.values())
+            ready = False
     return Response(msgspec.json.encode(result), 200 if ready else 503, media_type="application/json")
 
 

@@ -1,0 +1,68 @@
+"""Ingest: takes uploads, stores them, and knows what there is."""
+
+import shutil
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+
+from libs.database import open_database
+from libs.identity import Signer
+from libs.objects import open_objects
+from libs.service import configure_logging, create_app
+from libs.settings import load
+from services.ingest.images import Images
+from services.ingest.routes import ROUTES, State
+from services.ingest.sandbox import Limits, Sandbox
+from services.ingest.settings import Settings
+from services.ingest.uploads import Uploads
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+OLD_SPOOL_SECONDS: Final = 3600  # longer than any upload may take
+
+
+def main() -> Starlette:
+    """The service, by the environment's settings."""
+    settings = load(Settings)
+    configure_logging("ingest", settings.log_level)
+    return build(settings)
+
+
+def build(settings: Settings) -> Starlette:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[State]:
+        settings.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        remove_old_spools(settings.spool_dir)
+        sandbox = Sandbox(
+            settings.box_workers,
+            settings.box_queue,
+            Limits(settings.box_deadline_seconds, settings.box_cpu_seconds, settings.box_memory_bytes),
+        )
+        async with (
+            open_database(
+                settings.database_url, "ingest", MIGRATIONS, settings.database_timeout_seconds
+            ) as database,
+            open_objects(settings) as objects,
+        ):
+            await sandbox.start()
+            images = Images(database)
+            yield State(
+                checks={"postgres": database.ready, "objects": objects.ready},
+                signer=Signer(settings.identity_secrets.reveal().split(",")),
+                uploads=Uploads(images, objects, sandbox),
+                images=images,
+                spool=settings.spool_dir,
+                cdn_url=settings.public_cdn_url,
+            )
+
+    return create_app(ROUTES, lifespan)
+
+
+def remove_old_spools(spool: Path) -> None:
+    """What a killed process left; a younger folder may be another process's."""
+    for folder in spool.iterdir():
+        if time.time() - folder.stat().st_mtime > OLD_SPOOL_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)

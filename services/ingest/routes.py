@@ -1,0 +1,123 @@
+"""The API's routes: parse, ask, answer."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import UTC
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from libs import identity, service
+from libs.errors import INVALID_PARAMETER, INVALID_REQUEST, ApiError, ImageNotFound
+from libs.identity import Identity, Signer
+from libs.pictures import is_image_id
+from services.ingest.form import read_form
+from services.ingest.images import Cursor, Image, Images
+from services.ingest.uploads import Uploads, parse, parse_user_id
+
+DEFAULT_LIMIT: Final = 20
+MAX_LIMIT: Final = 100
+
+
+class State(service.State):
+    signer: Signer
+    uploads: Uploads
+    images: Images
+    spool: Path
+    cdn_url: str
+
+
+async def upload(request: Request[State]) -> Response:
+    """POST /v1/upload"""
+    caller = _caller(request)
+    with tempfile.TemporaryDirectory(dir=request.state["spool"]) as name:
+        source, folder = Path(name, "source"), Path(name, "renditions")
+        folder.mkdir()
+        with source.open("wb") as spool:
+            form = await read_form(request.headers.get("content-type"), _body(request), spool)
+        image = await request.state["uploads"].take(caller, parse(form), source, folder)
+    return _json(_describe(image, request))
+
+
+async def show(request: Request[State]) -> Response:
+    """GET /v1/images/{image_id}"""
+    caller = _caller(request)
+    image_id = request.path_params["image_id"]
+    image = is_image_id(image_id) and await request.state["images"].find(caller.account_id, image_id)
+    if not image:
+        raise ImageNotFound
+    return _json(_describe(image, request))
+
+
+async def index(request: Request[State]) -> Response:
+    """GET /v1/images"""
+    caller = _caller(request)
+    query = request.query_params
+    user_id = parse_user_id(query["user_id"].encode()) if query.get("user_id") else None
+    after = Cursor.parse(query["cursor"]) if query.get("cursor") else None
+    images, following = await request.state["images"].page(
+        caller.account_id, user_id, _limit(query.get("limit")), after
+    )
+    return _json(
+        {
+            "success": True,
+            "images": [_describe(image, request) for image in images],
+            "next_cursor": following.text() if following else None,
+        }
+    )
+
+
+def _caller(request: Request[State]) -> Identity:
+    return request.state["signer"].check(
+        request.headers.get(identity.HEADER),
+        method=request.method,
+        path=request.scope["raw_path"].decode("latin-1"),
+        request_id=request.headers.get(identity.REQUEST_ID_HEADER),
+    )
+
+
+async def _body(request: Request[State]) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect as error:
+        raise ApiError(INVALID_REQUEST, "The connection closed before the whole body was sent") from error
+
+
+def _limit(text: str | None) -> int:
+    if not text:
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_LIMIT):
+        raise ApiError(INVALID_PARAMETER, f"limit must be a whole number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _describe(image: Image, request: Request[State]) -> dict[str, object]:
+    url = f"{request.state['cdn_url']}/{image.image_id}"
+    return {
+        "success": True,
+        "image_id": image.image_id,
+        "user_id": image.user_id,
+        "image_url": url,
+        "thumbnail_url": f"{url}?w=150&h=150",
+        "upload_date": image.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "file_size": image.file_size,
+        "dimensions": {"width": image.width, "height": image.height},
+    }
+
+
+def _json(content: object) -> Response:
+    return Response(
+        msgspec.json.encode(content), media_type="application/json", headers={"Cache-Control": "no-store"}
+    )
+
+
+ROUTES: Final = [
+    Route("/v1/upload", upload, methods=["POST"]),
+    Route("/v1/images", index, methods=["GET"]),
+    Route("/v1/images/{image_id}", show, methods=["GET"]),
+]

@@ -1,0 +1,180 @@
+"""The box: child processes that decode what a client sent, and may die of it."""
+
+import ctypes
+import os
+import resource
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import msgspec
+from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
+from prometheus_client import Counter, Gauge, Histogram
+
+from libs.errors import Unavailable
+from libs.pictures import MAX_SIDE
+from services.ingest.inspect import Inspected, InvalidImage
+
+if TYPE_CHECKING:
+    from services.ingest.renditions import Made
+
+ENDED: Final = Counter("box_ended_total", "Jobs by how they ended", ["end"])
+SECONDS: Final = Histogram(
+    "box_seconds", "Seconds in a worker", buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
+)
+JOBS_NOW: Final = Gauge("box_jobs", "Jobs in a worker or waiting for one")
+
+CHILD_ENVIRONMENT: Final = {
+    "VIPS_CONCURRENCY": "1",
+    "VIPS_BLOCK_UNTRUSTED": "1",
+    "VIPS_MAX_COORD": str(10 * MAX_SIDE),
+    "MALLOC_ARENA_MAX": "2",
+}
+_PR_SET_PDEATHSIG: Final = 1
+
+TOO_EXPENSIVE: Final = (
+    "This picture takes more time or memory than we give to one; send a smaller or simpler one"
+)
+QUEUE_FULL: Final = (
+    "Too many uploads are being processed; wait for the seconds in Retry-After and send it again"
+)
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Of one job: wall time, processor time, and address space."""
+
+    deadline_seconds: float
+    cpu_seconds: int
+    memory_bytes: int
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """What a worker says of a picture that it could not decode."""
+
+    reason: str
+    out_of_memory: bool
+
+
+class Share:
+    """What one account has under way."""
+
+    def __init__(self, workers: int) -> None:
+        self.limiter = CapacityLimiter(workers)
+        self.jobs = 0
+
+
+class Sandbox:
+    """At most `workers` children at a time, `queue` jobs waiting, and no account on more than half of them."""
+
+    def __init__(self, workers: int, queue: int, limits: Limits) -> None:
+        self._workers = workers
+        self._queue = queue
+        self._limits = limits
+        self._free = CapacityLimiter(workers)
+        self._processes = CapacityLimiter(
+            workers
+        )  # to_process asks for one: ours is taken before its clock starts
+        self._share = max(1, workers // 2)
+        self._shares: dict[str, Share] = {}
+        self._jobs = 0
+
+    async def start(self) -> None:
+        """Start every worker and let it import libvips, so that no upload waits for that."""
+        async with anyio.create_task_group() as group:
+            for _ in range(self._workers):
+                group.start_soon(self._warm)
+
+    async def _warm(self) -> None:
+        await to_process.run_sync(_warm, cancellable=True, limiter=self._processes)
+
+    async def render(self, account_id: str, source: Path, inspected: Inspected, folder: Path) -> list["Made"]:
+        """Every rendition of the picture in `source`, as files in `folder`.
+
+        Raises InvalidImage where it does not decode, Unavailable where our own limits end it.
+        """
+        async with self._turn(account_id):
+            with SECONDS.time():
+                result = await self._run(source, inspected, folder)
+        if isinstance(result, Refused):
+            if result.out_of_memory:
+                ENDED.labels("memory").inc()
+                raise Unavailable(TOO_EXPENSIVE)
+            ENDED.labels("refused").inc()
+            raise InvalidImage("the picture does not decode whole")
+        ENDED.labels("made").inc()
+        return result
+
+    async def _run(self, source: Path, inspected: Inspected, folder: Path) -> "list[Made] | Refused":
+        try:
+            with anyio.fail_after(self._limits.deadline_seconds):
+                return await to_process.run_sync(
+                    _work, source, inspected, folder, self._limits, cancellable=True, limiter=self._processes
+                )
+        except TimeoutError:
+            ENDED.labels("deadline").inc()
+            raise Unavailable(TOO_EXPENSIVE) from None
+        except BrokenWorkerProcess as error:
+            ENDED.labels("killed").inc()
+            raise Unavailable(TOO_EXPENSIVE) from error
+
+    @asynccontextmanager
+    async def _turn(self, account_id: str) -> AsyncGenerator[None]:
+        """Wait for this account's share, then for a worker: so one account cannot keep the others waiting."""
+        if self._jobs >= self._workers + self._queue:
+            ENDED.labels("queue full").inc()
+            raise Unavailable(QUEUE_FULL)
+        share = self._shares.setdefault(account_id, Share(self._share))
+        share.jobs += 1
+        self._jobs += 1
+        JOBS_NOW.set(self._jobs)
+        try:
+            async with share.limiter, self._free:
+                yield
+        finally:
+            self._jobs -= 1
+            JOBS_NOW.set(self._jobs)
+            share.jobs -= 1
+            if not share.jobs:
+                del self._shares[account_id]
+
+
+def _confine(limits: Limits) -> None:
+    """Limits of this process for its next job; the kernel counts processor time from the process's start."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(usage.ru_utime + usage.ru_stime) + 1 + limits.cpu_seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _warm() -> None:
+    """First thing in a worker: it dies with its parent, and libvips reads its settings once, at import."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.environ.update(CHILD_ENVIRONMENT)
+    import pyvips
+
+    if not pyvips.API_mode:
+        raise RuntimeError("pyvips is not in API mode: install pyvips[binary]")
+    pyvips.cache_set_max(0)
+
+
+def _work(source: Path, inspected: Inspected, folder: Path, limits: Limits) -> "list[Made] | Refused":
+    """One job, in a worker. Names of files come in and go out, never pixels."""
+    _warm()
+    import pyvips
+
+    from services.ingest import renditions
+
+    _confine(limits)
+    data = source.read_bytes()
+    data = inspected.prefix + b"".join(data[start:end] for start, end in inspected.ranges)
+    try:
+        return renditions.make(data, inspected.format, folder)
+    except MemoryError:
+        return Refused("out of memory", out_of_memory=True)
+    except pyvips.Error as error:
+        reason = str(error)
+        return Refused(reason, out_of_memory="memory" in reason)

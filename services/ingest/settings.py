@@ -1,0 +1,30 @@
+"""What an operator can set for ingest."""
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from libs.objects import ObjectSettings
+from libs.settings import Secret
+
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+Url = Annotated[str, Meta(pattern=r"^https?://[^/?#]+$")]
+
+
+class Settings(ObjectSettings, frozen=True, kw_only=True, rename="upper"):
+    """`box_*`: the limits of one child process that decodes an upload."""
+
+    database_url: Annotated[str, Meta(min_length=1)]
+    identity_secrets: Secret
+    spool_dir: Path
+    public_api_url: Url
+    public_cdn_url: Url
+    log_level: str = "INFO"
+    database_timeout_seconds: Positive = 3
+    box_workers: Count = 2
+    box_queue: Count = 32
+    box_deadline_seconds: Positive = 20
+    box_cpu_seconds: Count = 20
+    box_memory_bytes: Annotated[int, Meta(ge=1_000_000_000)] = 1_500_000_000

@@ -1,0 +1,86 @@
+"""Masters: the renditions that variants are rendered from, fetched once and kept for seconds."""
+
+from typing import Final
+
+import msgspec
+from prometheus_client import Counter, Gauge
+
+from libs.objects import Objects
+from libs.pictures import FULL, LADDER, Rendition, best_rung, likely_rung, rendition_name
+from services.transform.flight import Flight
+from services.transform.memory import Memory
+from services.transform.options import Options, Output, resolve
+
+MASTERS: Final = Counter("masters_total", "Masters asked for, by where they came from", ["source"])
+MASTERS_BYTES: Final = Gauge("masters_bytes", "Bytes of masters in memory")
+ENTRY_BYTES: Final = 1000  # what an entry weighs besides its pixels, generously
+
+NAMES: Final = (*(rung.name for rung in LADDER), FULL)  # from the smallest to the largest
+
+
+class Master(msgspec.Struct, frozen=True):
+    """A rendition: its bytes, and what rode with them."""
+
+    data: bytes
+    meta: Rendition
+
+
+class Masters:
+    """Knows which rendition a variant is best rendered from, and has the lately used in memory."""
+
+    def __init__(self, objects: Objects, max_bytes: int, seconds: float) -> None:
+        self._objects = objects
+        self._flight: Flight[tuple[str, str], Master | None] = Flight()
+        self._memory: Memory[tuple[str, str], Master] = Memory(max_bytes, seconds, _weigh)
+
+    async def exists(self, image_id: str) -> bool:
+        return await self._objects.head(rendition_name(image_id, FULL)) is not None
+
+    async def choose(self, image_id: str, options: Options) -> tuple[Master, Output | None] | None:
+        """The master for these options and what to render of it (None: serve it as it is); None if there is no picture.
+
+        Raises INVALID_PARAMETER where the output would be too large.
+        """
+        first = self._remembered(image_id) or await self._first(image_id, options)
+        if first is None:
+            return None
+        output = resolve(options, first.meta)
+        name = best_rung(first.meta.full_width, first.meta.full_height, output.scale) if output else FULL
+        master = self._at_least(image_id, name) if output else None
+        # A picture that was stored under another ladder has its full rendition all the same.
+        master = master or await self._get(image_id, name) or await self._get(image_id, FULL)
+        return (master, output) if master else None
+
+    async def _first(self, image_id: str, options: Options) -> Master | None:
+        """The likeliest rendition of a picture whose size is not known yet: mostly the only one that is fetched."""
+        guess = likely_rung(options.longer_side) if options.longer_side else FULL
+        return await self._get(image_id, guess) or (
+            await self._get(image_id, FULL) if guess != FULL else None
+        )
+
+    def _remembered(self, image_id: str) -> Master | None:
+        return next(filter(None, (self._memory.get((image_id, name)) for name in NAMES)), None)
+
+    def _at_least(self, image_id: str, name: str) -> Master | None:
+        """A larger master in memory is cheaper than the right one from the store."""
+        enough = NAMES[NAMES.index(name) :]
+        return next(filter(None, (self._memory.get((image_id, larger)) for larger in enough)), None)
+
+    async def _get(self, image_id: str, name: str) -> Master | None:
+        key = image_id, name
+        master = self._memory.get(key)
+        MASTERS.labels("memory" if master else "store").inc()
+        return master or await self._flight.do(key, lambda: self._fetch(image_id, name))
+
+    async def _fetch(self, image_id: str, name: str) -> Master | None:
+        stored = await self._objects.get(rendition_name(image_id, name))
+        if stored is None:
+            return None
+        master = Master(stored.data, Rendition.of(stored.meta))
+        self._memory.put((image_id, name), master)
+        MASTERS_BYTES.set(self._memory.bytes)
+        return master
+
+
+def _weigh(master: Master) -> int:
+    return len(master.data) + ENTRY_BYTES

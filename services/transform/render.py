@@ -1,0 +1,112 @@
+"""Pixels: from a master, which ingest wrote, to one variant. Runs in threads; libvips releases the GIL."""
+
+import os
+from collections.abc import Callable
+from math import ceil
+from typing import Final
+
+# libvips reads these once, when it is loaded by the import below.
+os.environ.setdefault("VIPS_CONCURRENCY", "1")  # a render is one thread: there are many of them
+os.environ.setdefault("VIPS_BLOCK_UNTRUSTED", "1")
+
+import pyvips  # noqa: E402
+
+from libs.pictures import MAX_OUTPUT_PIXELS, Format  # noqa: E402
+from services.transform.masters import Master  # noqa: E402
+from services.transform.options import Output  # noqa: E402
+
+Step = Callable[[pyvips.Image, Output], pyvips.Image]
+
+CROP_MARGIN: Final = 8  # pixels of a master around what a crop needs, for the resampling kernel
+LOADERS: Final = {
+    Format.JPEG.value: pyvips.Image.jpegload_buffer,
+    Format.PNG.value: pyvips.Image.pngload_buffer,
+    Format.WEBP.value: pyvips.Image.webpload_buffer,
+}
+SAVERS: Final[dict[Format, tuple[Callable[..., bytes], dict[str, object]]]] = {
+    Format.JPEG: (pyvips.Image.jpegsave_buffer, {"optimize_coding": True}),
+    Format.PNG: (pyvips.Image.pngsave_buffer, {"compression": 6}),
+    Format.WEBP: (pyvips.Image.webpsave_buffer, {"effort": 4}),
+}
+
+
+def prepare() -> None:
+    """Once, before the first render."""
+    if not pyvips.API_mode:
+        raise RuntimeError("pyvips is not in API mode: install pyvips[binary]")
+    pyvips.cache_set_max(0)  # no two renders are alike: single flight saw to it
+
+
+def render(master: Master, output: Output) -> bytes:
+    """The variant's bytes. Raises pyvips.Error only for a defect: masters are ours."""
+    image = open_master(master, output)
+    for step in STEPS:
+        image = step(image, output)
+    return encode(image, output)
+
+
+def open_master(master: Master, output: Output) -> pyvips.Image:
+    meta = master.meta
+    if meta.format == "raw":
+        image = pyvips.Image.new_from_memory(master.data, meta.width, meta.height, meta.bands, "uchar")
+        return image.copy(interpretation="srgb")
+    options: dict[str, object] = {"access": "sequential"}
+    if meta.format == Format.JPEG:
+        # Decoding to 1/2, 1/4 or 1/8 costs a fraction; libvips keeps a factor of two for the resize after it.
+        options["shrink"] = _shrink_on_load(meta.width / output.scaled_width)
+    return LOADERS[meta.format](master.data, **options)
+
+
+def _shrink_on_load(shrink: float) -> int:
+    return next((factor for factor in (8, 4, 2) if shrink >= factor * 2), 1)
+
+
+def reach(image: pyvips.Image, output: Output) -> pyvips.Image:
+    """Only what the crop will show, where a long picture scaled to cover would be vast."""
+    if output.scaled_width * output.scaled_height <= MAX_OUTPUT_PIXELS:
+        return image
+    width = _reach(image.width, output.width, output.scaled_width)
+    height = _reach(image.height, output.height, output.scaled_height)
+    return image.crop((image.width - width) // 2, (image.height - height) // 2, width, height)
+
+
+def _reach(side: int, wanted: int, scaled: int) -> int:
+    needed = ceil(wanted * side / scaled) + 2 * CROP_MARGIN
+    return min(side, needed + (side - needed) % 2)
+
+
+def scale(image: pyvips.Image, output: Output) -> pyvips.Image:
+    """To cover: both sides at least as large as the output, in the picture's own proportion."""
+    if output.scaled_width * output.scaled_height <= MAX_OUTPUT_PIXELS:
+        width, height = output.scaled_width, output.scaled_height
+    else:
+        width = max(output.width, round(image.width * output.scale))
+        height = max(output.height, round(image.height * output.scale))
+    if (width, height) == (image.width, image.height):
+        return image
+    return image.thumbnail_image(width, height=height, size="force")
+
+
+def crop(image: pyvips.Image, output: Output) -> pyvips.Image:
+    if (image.width, image.height) == (output.width, output.height):
+        return image
+    left, top = (image.width - output.width) // 2, (image.height - output.height) // 2
+    return image.crop(left, top, output.width, output.height)
+
+
+def flatten(image: pyvips.Image, output: Output) -> pyvips.Image:
+    """JPEG has no alpha: white shows through."""
+    if output.format is Format.JPEG and image.hasalpha():
+        return image.flatten(background=[255, 255, 255])
+    return image
+
+
+STEPS: Final[tuple[Step, ...]] = (reach, scale, crop, flatten)
+
+
+def encode(image: pyvips.Image, output: Output) -> bytes:
+    saver, options = SAVERS[output.format]
+    if output.format is not Format.PNG:
+        options = options | {"Q": output.quality}
+    data: bytes = saver(image, keep="none", **options)
+    return data

@@ -1,0 +1,122 @@
+"""Variants: each rendered once for all who ask at the same time, in bounded time, by a bounded queue."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import msgspec
+from prometheus_client import Counter, Gauge, Histogram
+
+from libs.errors import ImageNotFound, Unavailable
+from libs.pictures import Format
+from services.transform.budget import Budget
+from services.transform.flight import Flight
+from services.transform.masters import Master, Masters
+from services.transform.memory import Memory
+from services.transform.options import Options, Output
+from services.transform.render import render
+
+RENDERS: Final = Counter("renders_total", "Variants rendered", ["format"])
+SECONDS: Final = Histogram(
+    "render_seconds",
+    "Seconds in a render thread",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 10),
+)
+QUEUE: Final = Gauge("render_queue", "Renders under way or waiting for a thread")
+REFUSALS: Final = Counter("render_refusals_total", "Renders refused or given up", ["reason"])
+
+QUEUE_FULL: Final = "Too many pictures are being rendered; ask again after the seconds in Retry-After"
+TOO_SLOW: Final = "This picture takes too long to render at this size; ask for a smaller one"
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """Bytes to serve."""
+
+    data: bytes
+    format: Format
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """`queue` counts the renders that wait and those under way."""
+
+    threads: int
+    queue: int
+    deadline_seconds: float
+
+
+class Variants:
+    """From an id and options to bytes."""
+
+    def __init__(
+        self, masters: Masters, budget: Budget, limits: Limits, recent_bytes: int, recent_seconds: float
+    ) -> None:
+        self._masters = masters
+        self._budget = budget
+        self._limits = limits
+        self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="render")
+        self._queued = 0
+        self._flight: Flight[tuple[str, Options], Variant] = Flight()
+        # Someone who asks just after a render has ended, and before nginx has it in its cache, gets that one.
+        self._recent: Memory[tuple[str, Options], Variant] = Memory(
+            recent_bytes, recent_seconds, lambda variant: len(variant.data)
+        )
+
+    async def exists(self, image_id: str) -> bool:
+        return await self._masters.exists(image_id)
+
+    async def get(self, image_id: str, options: Options) -> Variant:
+        """The variant; raises ImageNotFound, INVALID_PARAMETER, RATE_LIMIT_EXCEEDED or Unavailable."""
+        key = image_id, options
+        recent = self._recent.get(key)
+        return recent or await self._flight.do(key, lambda: self._make(image_id, options))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _make(self, image_id: str, options: Options) -> Variant:
+        chosen = await self._masters.choose(image_id, options)
+        if chosen is None:
+            raise ImageNotFound
+        master, output = chosen
+        if output is None:
+            return Variant(master.data, master.meta.uploaded)
+        self._budget.check(image_id)
+        variant = Variant(await self._render(image_id, master, output), output.format)
+        self._recent.put((image_id, options), variant)
+        return variant
+
+    async def _render(self, image_id: str, master: Master, output: Output) -> bytes:
+        if self._queued >= self._limits.queue:
+            REFUSALS.labels("queue full").inc()
+            raise Unavailable(QUEUE_FULL, retry_seconds=1)
+        self._count(1)
+        future = self._threads.submit(self._timed, image_id, master, output)
+        waiter = asyncio.wrap_future(future)
+        waiter.add_done_callback(self._leave_queue)
+        done, _ = await asyncio.wait({waiter}, timeout=self._limits.deadline_seconds)
+        if not done:
+            # One that has begun cannot be ended: its place in the queue stays taken until it is through.
+            future.cancel()
+            REFUSALS.labels("deadline").inc()
+            raise Unavailable(TOO_SLOW)
+        RENDERS.labels(output.format).inc()
+        return waiter.result()
+
+    def _leave_queue(self, waiter: "asyncio.Future[bytes]") -> None:
+        self._count(-1)
+        if not waiter.cancelled():
+            waiter.exception()  # seen, even where the deadline came first
+
+    def _timed(self, image_id: str, master: Master, output: Output) -> bytes:
+        started = time.perf_counter()
+        try:
+            return render(master, output)
+        finally:
+            seconds = time.perf_counter() - started
+            SECONDS.observe(seconds)
+            self._budget.charge(image_id, seconds)
+
+    def _count(self, change: int) -> None:
+        self._queued += change
+        QUEUE.set(self._queued)
