@@ -67,7 +67,7 @@ def configure_logging(service: str, level: str) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+    for name in ("uvicorn", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
@@ -166,7 +166,7 @@ def create_app(routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette]) -> St
     """A service: its `routes`, and the health and metrics that nginx never passes on."""
     health = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
     return Starlette(
-        routes=[*routes, *health],
+        routes=[*health, *routes],
         lifespan=lifespan,
         middleware=[Middleware(Observer)],
         exception_handlers={ApiError: errors.handle, HTTPException: _http_error, Exception: _defect},

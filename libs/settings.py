@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -32,6 +33,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 def _decode(kind: type, value: object) -> object:
     if kind is Secret:
         return Secret(str(value))
+    if kind is Path:
+        return Path(str(value))
     raise NotImplementedError(kind)
 
 

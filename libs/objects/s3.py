@@ -10,6 +10,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from aiohttp import ClientError as HttpError
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.handlers import add_expect_header
 
 from libs.objects.contract import Stored, bounded, check_meta, check_name
 from libs.objects.settings import ObjectSettings
@@ -110,6 +111,8 @@ async def open_bucket(bucket: str, settings: ObjectSettings) -> AsyncGenerator[B
         aws_secret_access_key=secret.reveal() if secret else None,
         config=config,
     ) as client:
+        # aiohttp waits for the "100 Continue" without end, and not every server sends one.
+        client.meta.events.unregister("before-call.s3", add_expect_header)
         yield BucketObjects(client, bucket, settings.objects_timeout_seconds)
 
 

@@ -40,7 +40,7 @@ async def upload(request: Request[State]) -> Response:
         with source.open("wb") as spool:
             form = await read_form(request.headers.get("content-type"), _body(request), spool)
         image = await request.state["uploads"].take(caller, parse(form), source, folder)
-    return _json(_describe(image, request))
+    return _json({"success": True} | _describe(image, request))
 
 
 async def show(request: Request[State]) -> Response:
@@ -50,7 +50,7 @@ async def show(request: Request[State]) -> Response:
     image = is_image_id(image_id) and await request.state["images"].find(caller.account_id, image_id)
     if not image:
         raise ImageNotFound
-    return _json(_describe(image, request))
+    return _json({"success": True} | _describe(image, request))
 
 
 async def index(request: Request[State]) -> Response:
@@ -99,7 +99,6 @@ def _limit(text: str | None) -> int:
 def _describe(image: Image, request: Request[State]) -> dict[str, object]:
     url = f"{request.state['cdn_url']}/{image.image_id}"
     return {
-        "success": True,
         "image_id": image.image_id,
         "user_id": image.user_id,
         "image_url": url,

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from re import compile as regex
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -33,6 +34,8 @@ CHILD_ENVIRONMENT: Final = {
     "VIPS_MAX_COORD": str(10 * MAX_SIDE),
     "MALLOC_ARENA_MAX": "2",
 }
+# libvips, libpng and libjpeg in their own words.
+OUT_OF_MEMORY: Final = regex("(?i)out of memory|insufficient memory|alloc")
 _PR_SET_PDEATHSIG: Final = 1
 
 TOO_EXPENSIVE: Final = (
@@ -146,7 +149,7 @@ def _confine(limits: Limits) -> None:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     soft = int(usage.ru_utime + usage.ru_stime) + 1 + limits.cpu_seconds
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -169,12 +172,12 @@ def _work(source: Path, inspected: Inspected, folder: Path, limits: Limits) -> "
     from services.ingest import renditions
 
     _confine(limits)
-    data = source.read_bytes()
-    data = inspected.prefix + b"".join(data[start:end] for start, end in inspected.ranges)
     try:
+        data = source.read_bytes()
+        data = inspected.prefix + b"".join(data[start:end] for start, end in inspected.ranges)
         return renditions.make(data, inspected.format, folder)
     except MemoryError:
         return Refused("out of memory", out_of_memory=True)
     except pyvips.Error as error:
         reason = str(error)
-        return Refused(reason, out_of_memory="memory" in reason)
+        return Refused(reason, out_of_memory=OUT_OF_MEMORY.search(reason) is not None)

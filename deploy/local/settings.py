@@ -1,0 +1,28 @@
+"""What `make run` can be told; everything else in the environment goes on to the services as it is."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=1, le=32)]
+
+
+class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
+    port: Annotated[int, Meta(ge=1, le=65535)] = 8080
+    state_dir: str = "var"
+    auth_processes: Count = 2
+    ingest_processes: Count = 2
+    transform_processes: Count = 2
+    public_api_url: str | None = None
+    public_cdn_url: str | None = None
+    objects_url: str | None = None
+    worker_processes: str = "auto"
+    cache_size: str = "1g"
+    cache_min_free: str = "200m"
+    cache_control: str = "public, max-age=86400, stale-while-revalidate=3600"
+    start_deadline_seconds: Annotated[float, Meta(gt=0)] = 90
+
+    @property
+    def base_url(self) -> str:
+        """Where a program on this machine reaches the stack."""
+        return f"http://localhost:{self.port}"

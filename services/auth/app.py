@@ -1,0 +1,81 @@
+"""Auth as an ASGI application: its parts are made and put together here."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from libs import service
+from libs.database import open_database
+from libs.identity import Signer, parse_secrets
+from libs.service import Degraded
+from libs.settings import load
+from services.auth import accounts
+from services.auth.authorizer import Authorizer
+from services.auth.bucket import BucketUnavailable, LocalBuckets, SharedBucket, open_shared_bucket
+from services.auth.callers import Callers
+from services.auth.plans import Plans
+from services.auth.routes import ROUTES, State
+from services.auth.settings import Settings
+from services.auth.uses import Uses
+
+SCHEMA = "auth"
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def main() -> Starlette:
+    """The factory for uvicorn; settings come from the environment."""
+    settings = load(Settings)
+    service.configure_logging("auth", settings.log_level)
+    return create_app(settings)
+
+
+def create_app(settings: Settings) -> Starlette:
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[State]:
+        async with (
+            open_database(
+                settings.database_url.reveal(),
+                SCHEMA,
+                MIGRATIONS,
+                settings.database_timeout_seconds,
+                settings.database_connections,
+            ) as database,
+            open_shared_bucket(settings.redis_url.reveal(), settings.redis_timeout_seconds) as shared,
+        ):
+            callers = Callers(
+                partial(accounts.find, database),
+                entries=settings.key_cache_entries,
+                fresh_seconds=settings.key_fresh_seconds,
+                stale_seconds=settings.key_stale_seconds,
+            )
+            uses = Uses(partial(accounts.record_uses, database), settings.last_use_seconds)
+            flushing = asyncio.create_task(uses.flush_for_ever())
+            try:
+                yield State(
+                    checks={"postgres": database.ready, "redis": partial(_redis_ready, shared)},
+                    authorizer=Authorizer(
+                        callers,
+                        shared,
+                        LocalBuckets(settings.auth_processes),
+                        Plans.parse(settings.plans),
+                        uses,
+                    ),
+                    signer=Signer(parse_secrets(settings.identity_secrets.reveal())),
+                )
+            finally:
+                flushing.cancel()
+                await uses.flush()
+
+    return service.create_app(ROUTES, lifespan)
+
+
+async def _redis_ready(shared: SharedBucket) -> None:
+    """Without Redis the rates are kept by each process for itself: worse, and no reason to refuse callers."""
+    try:
+        await shared.ready()
+    except BucketUnavailable as error:
+        raise Degraded from error

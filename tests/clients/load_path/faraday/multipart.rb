@@ -1,0 +1,1 @@
+# Faraday 1 has multipart built in; the gem of this name is for Faraday 2.
