@@ -102,16 +102,22 @@ def rungs(width: int, height: int) -> list[tuple[Rung, int, int]]:
     return steps
 
 
-def likely_rung(side: int) -> str:
-    """The rendition to try first for an output whose longer side is `side`, the picture's size being unknown."""
-    return next((rung.name for rung in LADDER if side <= rung.side * RUNG_MARGIN), FULL)
+def likely_rung(side: int | None) -> str:
+    """The rendition for an output whose longer side is `side` pixels (None: the picture's own size).
+
+    It depends on the request alone, so that most variants cost one fetch, of a picture whose size is unknown.
+    """
+    return next((rung.name for rung in LADDER if side and side <= rung.side * RUNG_MARGIN), FULL)
 
 
-def best_rung(width: int, height: int, scale: float) -> str:
-    """The smallest rendition of a `width` x `height` picture to render it at `scale` from."""
-    for rung, rung_width, _ in rungs(width, height):
-        if rung_width == width or scale <= rung_width / width * RUNG_MARGIN:
-            return rung.name
+def best_rung(width: int, height: int, side: int | None) -> str:
+    """The same, of a `width` x `height` picture, which may lack the likely one."""
+    steps = rungs(width, height)
+    likely = likely_rung(side)
+    if likely in (rung.name for rung, _, _ in steps):
+        return likely
+    if steps and steps[-1][1] == width:
+        return steps[-1][0].name  # its own pixels, better than `full` where that is lossy
     return FULL
 
 

@@ -63,7 +63,9 @@ class BucketObjects:
         # several servers do not know.
         keys = [check_name(name) for name in names]
         async with bounded("delete", self._timeout_seconds, FAILURES):
-            return sum(await asyncio.gather(*map(self._delete, keys)))
+            # Every name gets its try, whatever became of the others.
+            results = await asyncio.gather(*map(self._delete, keys), return_exceptions=True)
+            return sum(_result(result) for result in results)
 
     async def ready(self) -> None:
         async with bounded("ready", self._timeout_seconds, FAILURES):
@@ -114,6 +116,12 @@ async def open_bucket(bucket: str, settings: ObjectSettings) -> AsyncGenerator[B
         # aiohttp waits for the "100 Continue" without end, and not every server sends one.
         client.meta.events.unregister("before-call.s3", add_expect_header)
         yield BucketObjects(client, bucket, settings.objects_timeout_seconds)
+
+
+def _result(result: bool | BaseException) -> bool:
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 def _body(data: bytes | Path) -> contextlib.AbstractContextManager[bytes | IO[bytes]]:

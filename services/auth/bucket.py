@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from hashlib import sha1
@@ -29,7 +28,8 @@ UNITS: Final = (
 )
 
 CONNECTIONS: Final = 4  # all calls of one moment share a pipeline, so few are ever open
-LATE_ROUNDS: Final = 3
+SLICES: Final = 8
+SOCKET_TIMEOUT_SECONDS: Final = 2.0
 REVOKED_SECONDS: Final = 24 * 60 * 60  # longer than any cached key is believed
 LOCAL_ACCOUNTS: Final = 100_000
 
@@ -215,22 +215,19 @@ def _names(account_id: str) -> tuple[str, str, str]:
 async def within(seconds: float, call: Awaitable[T]) -> T:
     """The call's result, or TimeoutError where the other side took longer than `seconds`.
 
-    Lateness of our own event loop (a burst on busy cores) is not held against the other side: before giving
-    up, the loop reads what has arrived, and where its timer fired late, the wait begins again.
+    Lateness of our own event loop (a burst on busy cores) is not held against the other side: the time is
+    counted in slices, each at least one turn of the loop, in which it reads what has arrived meanwhile.
     """
     task = asyncio.ensure_future(call)
     try:
-        for _ in range(LATE_ROUNDS):
-            asked = time.monotonic()
-            await asyncio.wait({task}, timeout=seconds)
-            late = time.monotonic() - asked - seconds
-            for _ in range(2):
-                if not task.done():
-                    await asyncio.sleep(0)
+        for _ in range(SLICES):
+            await asyncio.wait({task}, timeout=seconds / SLICES)
             if task.done():
                 return task.result()
-            if late < seconds / 2:
-                break
+        for _ in range(2):
+            await asyncio.sleep(0)
+            if task.done():
+                return task.result()
         raise TimeoutError
     finally:
         if not task.done():
@@ -275,9 +272,10 @@ async def open_shared_bucket(url: str, timeout_seconds: float) -> AsyncIterator[
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=CONNECTIONS,
-        timeout=timeout_seconds,
-        socket_timeout=timeout_seconds * LATE_ROUNDS,
-        socket_connect_timeout=timeout_seconds * LATE_ROUNDS,
+        timeout=SOCKET_TIMEOUT_SECONDS,
+        # `within` is the limit that counts; these only end what it has given up.
+        socket_timeout=SOCKET_TIMEOUT_SECONDS,
+        socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         driver_info=None,

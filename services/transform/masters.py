@@ -45,26 +45,23 @@ class Masters:
         if first is None:
             return None
         output = resolve(options, first.meta)
-        name = best_rung(first.meta.full_width, first.meta.full_height, output.scale) if output else FULL
-        master = self._at_least(image_id, name) if output else None
+        name = FULL
+        if output:
+            name = best_rung(first.meta.full_width, first.meta.full_height, options.longer_side)
+        # Always the same one, whatever is in memory: a strong validator promises the same bytes.
         # A picture that was stored under another ladder has its full rendition all the same.
-        master = master or await self._get(image_id, name) or await self._get(image_id, FULL)
+        master = await self._get(image_id, name) or await self._get(image_id, FULL)
         return (master, output) if master else None
 
     async def _first(self, image_id: str, options: Options) -> Master | None:
         """The likeliest rendition of a picture whose size is not known yet: mostly the only one that is fetched."""
-        guess = likely_rung(options.longer_side) if options.longer_side else FULL
+        guess = likely_rung(options.longer_side)
         return await self._get(image_id, guess) or (
             await self._get(image_id, FULL) if guess != FULL else None
         )
 
     def _remembered(self, image_id: str) -> Master | None:
         return next(filter(None, (self._memory.get((image_id, name)) for name in NAMES)), None)
-
-    def _at_least(self, image_id: str, name: str) -> Master | None:
-        """A larger master in memory is cheaper than the right one from the store."""
-        enough = NAMES[NAMES.index(name) :]
-        return next(filter(None, (self._memory.get((image_id, larger)) for larger in enough)), None)
 
     async def _get(self, image_id: str, name: str) -> Master | None:
         key = image_id, name

@@ -106,7 +106,7 @@ def _scaled(options: Options, full_width: int, full_height: int) -> tuple[int, i
     """The whole picture's size before any crop, and its scale. A side that was asked for is met exactly."""
     if options.width and options.height:
         scale = max(options.width / full_width, options.height / full_height)
-        width, height = round(full_width * scale), round(full_height * scale)
+        width, height = _half_up(full_width * scale), _half_up(full_height * scale)
         return max(options.width, width), max(options.height, height), scale
     if options.width:
         scale = options.width / full_width

@@ -53,7 +53,9 @@ def open_master(master: Master, output: Output) -> pyvips.Image:
     options: dict[str, object] = {"access": "sequential"}
     if meta.format == Format.JPEG:
         # Decoding to 1/2, 1/4 or 1/8 costs a fraction; libvips keeps a factor of two for the resize after it.
-        options["shrink"] = _shrink_on_load(meta.width / output.scaled_width)
+        options["shrink"] = _shrink_on_load(
+            min(meta.width / output.scaled_width, meta.height / output.scaled_height)
+        )
     return LOADERS[meta.format](master.data, **options)
 
 
