@@ -90,14 +90,14 @@ class Database:
                 f"CREATE TABLE IF NOT EXISTS {self._schema}.migrations"
                 " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
             )
-            rows = await connection.fetch(f"SELECT name FROM {self._schema}.migrations")  # noqa: S608
+            rows = await connection.fetch(f"SELECT name FROM {self._schema}.migrations")
             applied = {row["name"] for row in rows}
             for file in sorted(self._migrations.glob("*.sql")):
                 if file.name in applied:
                     continue
                 await connection.execute(file.read_text())
                 await connection.execute(
-                    f"INSERT INTO {self._schema}.migrations (name) VALUES ($1)",  # noqa: S608
+                    f"INSERT INTO {self._schema}.migrations (name) VALUES ($1)",
                     file.name,
                 )
                 log.info("migrated", extra={"migration": f"{self._schema}/{file.name}"})

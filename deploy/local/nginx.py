@@ -84,7 +84,8 @@ def _substitute(line: str, values: Mapping[str, str]) -> str:
 
 
 def command(state: State) -> list[str]:
-    return ["/bin/sh", str(START), str(state.run), *_nginx(state.home / "nginx")]
+    folders = (state.run, state.home / "cache", state.home / "tombstones")
+    return ["/bin/sh", str(START), *map(str, folders), *_nginx(state.home / "nginx")]
 
 
 def _nginx(folder: Path) -> list[str]:

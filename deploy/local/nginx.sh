@@ -1,14 +1,19 @@
 #!/bin/sh
-# Keeps an nginx and its workers together: nginx.sh RUN_DIR NGINX [OPTION]...
+# Keeps an nginx and its workers together: nginx.sh RUN_DIR CACHE_DIR TOMBSTONES_DIR NGINX [OPTION]...
 # When the master of an nginx is killed, its workers live on and hold the port, and its Unix sockets
 # stay on the disk; both stop the next start. The supervisor makes this script the leader of a process group.
 set -u
-run=$1
-shift
+run=$1 cache=$2 tombstones=$3
+shift 3
 
 exec 9>"$run/nginx.lock" # nginx inherits it: the next one starts when the last worker is gone
 flock 9
 rm -f "$run"/control*.sock
+
+# What was deleted while this node was away has no tombstone here: so its cache is emptied before it listens,
+# and the tombstones of before are needed no more than for the requests of that time.
+find "$cache" -mindepth 1 -delete
+find "$tombstones" -type f -mtime +1 -delete
 
 setpriv --pdeathsig TERM "$@" -g 'daemon off;' &
 nginx=$!

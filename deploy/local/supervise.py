@@ -41,23 +41,31 @@ class Supervisor:
 
     def start(self, name: str) -> None:
         """Returns before the program is ready."""
-        self._rpc.startProcess(self._full(name), False)
+        name = self._full(name)
+        with self._rpc() as rpc:
+            rpc.startProcess(name, False)
 
     def stop(self, name: str) -> None:
         """Returns when it has ended, which a service does after what it has accepted."""
-        self._rpc.stopProcess(self._full(name), True)
+        name = self._full(name)
+        with self._rpc() as rpc:
+            rpc.stopProcess(name, True)
 
     def _full(self, name: str) -> str:
         return next(f"{process['group']}:{name}" for process in self._processes() if process["name"] == name)
 
     def _processes(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._rpc.getAllProcessInfo()
+        with self._rpc() as rpc:
+            found: list[dict[str, Any]] = rpc.getAllProcessInfo()
         return found
 
-    @property
-    def _rpc(self) -> Any:
+    @contextmanager
+    def _rpc(self) -> Iterator[Any]:
         transport = SupervisorTransport(None, None, f"unix://{self.state.supervisor_socket}")
-        return xmlrpc.client.ServerProxy("http://localhost", transport=transport).supervisor
+        try:
+            yield xmlrpc.client.ServerProxy("http://localhost", transport=transport).supervisor
+        finally:
+            transport.close()
 
 
 @contextmanager

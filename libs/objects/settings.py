@@ -19,7 +19,7 @@ class ObjectSettings(Struct, frozen=True, kw_only=True, rename="upper"):
     """
 
     objects_url: Annotated[str, Meta(pattern=r"^(file:///.+|s3://[a-z0-9][a-z0-9.-]+/?)$")]
-    objects_timeout_seconds: Seconds = 5  # a whole call, its retry included
+    objects_timeout_seconds: Seconds = 4  # a whole call, its retry included
     s3_endpoint_url: str | None = None
     s3_region: str = "us-east-1"
     s3_access_key_id: str | None = None

@@ -15,8 +15,9 @@ from libs.service import Degraded
 from libs.settings import load
 from services.auth import accounts
 from services.auth.authorizer import Authorizer
-from services.auth.bucket import BucketUnavailable, LocalBuckets, SharedBucket, open_shared_bucket
+from services.auth.bucket import BucketUnavailable, SharedBucket, open_shared_bucket
 from services.auth.callers import Callers
+from services.auth.local_buckets import LocalBuckets
 from services.auth.plans import Plans
 from services.auth.routes import ROUTES, State
 from services.auth.settings import Settings

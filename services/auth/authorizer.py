@@ -10,8 +10,9 @@ from libs.database import DatabaseUnavailable
 from libs.errors import ACCOUNT_SUSPENDED, ApiError, InvalidApiKey, Unavailable
 from services.auth import keys
 from services.auth.accounts import Caller
-from services.auth.bucket import Answer, BucketUnavailable, Decision, LocalBuckets, SharedBucket
+from services.auth.bucket import Answer, BucketUnavailable, SharedBucket
 from services.auth.callers import STALE, Callers
+from services.auth.local_buckets import Decision, LocalBuckets
 from services.auth.plans import Plan, Plans
 from services.auth.uses import Uses
 

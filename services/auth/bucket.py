@@ -1,14 +1,13 @@
-"""A token bucket per account: in Redis, shared by all processes, and in the process when Redis is away."""
+"""A token bucket per account in Redis, shared by all processes."""
 
 import asyncio
 import contextlib
 import logging
 import secrets
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 from prometheus_client import Counter, Gauge
@@ -19,6 +18,8 @@ from redis.exceptions import NoScriptError, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from services.auth.breaker import Breaker
+from services.auth.deadline import within
+from services.auth.local_buckets import Decision
 from services.auth.plans import Rate
 
 SCRIPT: Final = Path(__file__).with_name("bucket.lua").read_text()
@@ -28,35 +29,19 @@ UNITS: Final = (
 )
 
 CONNECTIONS: Final = 4  # all calls of one moment share a pipeline, so few are ever open
-SLICES: Final = 8
 SOCKET_TIMEOUT_SECONDS: Final = 2.0
 REVOKED_SECONDS: Final = 24 * 60 * 60  # longer than any cached key is believed
-LOCAL_ACCOUNTS: Final = 100_000
 
 FAILURES: Final = Counter("redis_failures_total", "Round trips that failed or ran out of time", ["reason"])
 BREAKER_OPEN: Final = Gauge("redis_breaker_open", "1 while Redis is asked once a second only")
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 _DOWN: Final = (RedisError, OSError, TimeoutError)
 
 
 class BucketUnavailable(Exception):
     """Redis is down, hung or not to be asked now."""
-
-
-class Decision(msgspec.Struct, frozen=True):
-    """What a bucket says. `left`: whole tokens; times in microseconds from now."""
-
-    allowed: bool
-    left: int
-    next_token: int
-    full: int
-
-
-UNLIMITED: Final = Decision(allowed=True, left=0, next_token=0, full=0)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -210,60 +195,6 @@ def _names(account_id: str) -> tuple[str, str, str]:
     """The braces keep an account's three keys in one slot of a Redis cluster."""
     tag = f"auth:{{{account_id}}}"
     return f"{tag}:bucket", f"{tag}:epoch", f"{tag}:revoked"
-
-
-async def within(seconds: float, call: Awaitable[T]) -> T:
-    """The call's result, or TimeoutError where the other side took longer than `seconds`.
-
-    Lateness of our own event loop (a burst on busy cores) is not held against the other side: the time is
-    counted in slices, each at least one turn of the loop, in which it reads what has arrived meanwhile.
-    """
-    task = asyncio.ensure_future(call)
-    try:
-        for _ in range(SLICES):
-            await asyncio.wait({task}, timeout=seconds / SLICES)
-            if task.done():
-                return task.result()
-        for _ in range(2):
-            await asyncio.sleep(0)
-            if task.done():
-                return task.result()
-        raise TimeoutError
-    finally:
-        if not task.done():
-            task.cancel()
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-
-class LocalBuckets:
-    """The buckets of this process at a plan's rate divided by `processes`: together they keep to the plan."""
-
-    def __init__(self, processes: int, accounts: int = LOCAL_ACCOUNTS) -> None:
-        self._processes = processes
-        self._accounts = accounts
-        self._levels: OrderedDict[str, tuple[int, int]] = OrderedDict()
-
-    def take(self, account_id: str, rate: Rate | None, *, cost: int, now: int) -> Decision:
-        """`now`: microseconds of any clock that never goes back."""
-        if rate is None:
-            return UNLIMITED
-        token = UNITS * self._processes
-        full = token * max(1, rate.burst // self._processes)
-        level, at = self._levels.get(account_id, (full, now))
-        level = min(full, level + (now - at) * rate.per_minute)
-        allowed = level >= cost * token
-        if allowed:
-            level -= cost * token
-        self._levels[account_id] = level, now
-        self._levels.move_to_end(account_id)
-        if len(self._levels) > self._accounts:
-            self._levels.popitem(last=False)
-        return Decision(
-            allowed,
-            left=level // token,
-            next_token=-(-max(0, token - level) // rate.per_minute),
-            full=-(-(full - level) // rate.per_minute),
-        )
 
 
 @contextlib.asynccontextmanager

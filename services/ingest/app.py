@@ -1,5 +1,6 @@
 """Ingest: takes uploads, stores them, and knows what there is."""
 
+import asyncio
 import shutil
 import time
 from collections.abc import AsyncGenerator
@@ -10,11 +11,16 @@ from typing import Final
 from starlette.applications import Starlette
 
 from libs.database import open_database
-from libs.identity import Signer
+from libs.identity import Signer, parse_secrets
 from libs.objects import open_objects
 from libs.service import configure_logging, create_app
 from libs.settings import load
+from services.ingest.deletions import Deletions
+from services.ingest.edges import open_edges
+from services.ingest.failpoints import Failpoints
+from services.ingest.idempotency import Claims
 from services.ingest.images import Images
+from services.ingest.janitor import Janitor
 from services.ingest.routes import ROUTES, State
 from services.ingest.sandbox import Limits, Sandbox
 from services.ingest.settings import Settings
@@ -46,17 +52,28 @@ def build(settings: Settings) -> Starlette:
                 settings.database_url, "ingest", MIGRATIONS, settings.database_timeout_seconds
             ) as database,
             open_objects(settings) as objects,
+            open_edges(settings.edges, settings.control_secret, settings.edge_timeout_seconds) as edges,
         ):
             await sandbox.start()
             images = Images(database)
+            deletions = Deletions(database, objects, edges)
+            claims = Claims(settings.database_url, settings.database_timeout_seconds)
+            uploads = Uploads(images, objects, sandbox, claims, Failpoints(settings.failpoints_dir))
+            janitor = asyncio.create_task(
+                Janitor(images, deletions, settings.janitor_seconds, settings.pending_seconds).run()
+            )
             yield State(
                 checks={"postgres": database.ready, "objects": objects.ready},
-                signer=Signer(settings.identity_secrets.reveal().split(",")),
-                uploads=Uploads(images, objects, sandbox),
+                signer=Signer(parse_secrets(settings.identity_secrets.reveal())),
+                uploads=uploads,
                 images=images,
+                deletions=deletions,
                 spool=settings.spool_dir,
                 cdn_url=settings.public_cdn_url,
             )
+            janitor.cancel()
+            await uploads.close()
+            await claims.close()
 
     return create_app(ROUTES, lifespan)
 

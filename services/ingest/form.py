@@ -18,7 +18,9 @@ MAX_BOUNDARY_BYTES: Final = 256
 NOT_MULTIPART: Final = (
     "Send the form as multipart/form-data with the parts user_id and image, as HTTP libraries do for a file"
 )
-NO_BOUNDARY: Final = "The Content-Type header has no boundary: let your HTTP library set this header itself, do not set it by hand"
+NO_BOUNDARY: Final = (
+    "The Content-Type header has no boundary: do not set this header by hand, your HTTP library knows it"
+)
 CUT_SHORT: Final = "The form ends before its last boundary; send the whole body"
 
 

@@ -2,14 +2,17 @@
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import asyncpg
 import msgspec
 
-from libs.database import Database
-from libs.errors import INVALID_PARAMETER, ApiError
+from libs.database import Connection, Database
+from libs.errors import IDEMPOTENCY_KEY_REUSED, INVALID_PARAMETER, ApiError
+from services.ingest.idempotency import Attempt
 
+_KEY_LIVES: Final = "idempotency_keys.created_at > now() - interval '24 hours'"
 _FIELDS = "image_id, user_id, width, height, file_size, created_at"
 
 
@@ -39,7 +42,8 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
         try:
             raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
             cursor = msgspec.json.decode(raw, type=cls)
-        except (ValueError, binascii.Error, msgspec.DecodeError) as error:
+            cursor.created_at.astimezone(UTC)  # asyncpg does the same, where no calendar may end
+        except (ValueError, OverflowError, binascii.Error, msgspec.DecodeError) as error:
             raise ApiError(INVALID_PARAMETER, "cursor must be a next_cursor of an earlier answer") from error
         if cursor.created_at.tzinfo is None or "\0" in cursor.image_id:
             raise ApiError(INVALID_PARAMETER, "cursor must be a next_cursor of an earlier answer")
@@ -47,7 +51,22 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _image(row: asyncpg.Record) -> Image:
-    return Image(**dict(row))
+    return Image(*(row[field] for field in Image.__struct_fields__))
+
+
+async def _take_key(connection: "Connection[Any]", account_id: str, attempt: Attempt, image_id: str) -> bool:
+    """Whether the key was free, or its 24 hours were over."""
+    status = await connection.execute(
+        "INSERT INTO idempotency_keys (account_id, key, fingerprint, image_id) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (account_id, key) DO UPDATE"
+        " SET fingerprint = excluded.fingerprint, image_id = excluded.image_id, created_at = now()"
+        f" WHERE NOT {_KEY_LIVES}",
+        account_id,
+        attempt.key,
+        attempt.fingerprint,
+        image_id,
+    )
+    return bool(status.endswith(" 1"))
 
 
 class Images:
@@ -68,7 +87,7 @@ class Images:
                 f"SELECT {_FIELDS}, status FROM images WHERE request_id = $1 FOR UPDATE", request_id
             )
             if row and row["status"] == "ready":
-                return Image(**{key: value for key, value in row.items() if key != "status"})
+                return _image(row)
             await connection.execute("UPDATE images SET request_id = NULL WHERE request_id = $1", request_id)
             await connection.execute(
                 "INSERT INTO images (image_id, account_id, user_id, file_size, request_id)"
@@ -81,17 +100,51 @@ class Images:
             )
         return None
 
-    async def finish(self, image_id: str, request_id: str, width: int, height: int) -> Image | None:
-        """Make a pending record ready, its objects being stored; None where the claim was lost."""
+    async def finish(
+        self, image_id: str, request_id: str, width: int, height: int, attempt: Attempt | None = None
+    ) -> Image | None:
+        """Make a pending record ready, its objects being stored, and take the idempotency key of `attempt`.
+
+        None, and nothing changed, where another attempt was faster.
+        """
+        async with self._database.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            row = await connection.fetchrow(
+                "UPDATE images SET status = 'ready', width = $3, height = $4, created_at = now()"
+                " WHERE image_id = $1 AND request_id = $2 AND status = 'pending'"
+                f" RETURNING {_FIELDS}, account_id",
+                image_id,
+                request_id,
+                width,
+                height,
+            )
+            if row and (attempt is None or await _take_key(connection, row["account_id"], attempt, image_id)):
+                await transaction.commit()
+                return _image(row)
+            await transaction.rollback()
+        return None
+
+    async def replay(self, account_id: str, attempt: Attempt) -> Image | None:
+        """What a finished request with this key made.
+
+        Raises IDEMPOTENCY_KEY_REUSED where that request asked for something else.
+        """
+        fields = ", ".join(f"images.{field}" for field in Image.__struct_fields__)
         row = await self._database.fetchrow(
-            "UPDATE images SET status = 'ready', width = $3, height = $4, created_at = now()"
-            f" WHERE image_id = $1 AND request_id = $2 AND status = 'pending' RETURNING {_FIELDS}",
-            image_id,
-            request_id,
-            width,
-            height,
+            f"SELECT {fields}, fingerprint FROM idempotency_keys JOIN images USING (image_id)"
+            f" WHERE idempotency_keys.account_id = $1 AND key = $2 AND {_KEY_LIVES}",
+            account_id,
+            attempt.key,
         )
-        return _image(row) if row else None
+        if row is None:
+            return None
+        if row["fingerprint"] != attempt.fingerprint:
+            raise ApiError(IDEMPOTENCY_KEY_REUSED)
+        return _image(row)
+
+    async def forget_old_keys(self) -> None:
+        await self._database.execute(f"DELETE FROM idempotency_keys WHERE NOT {_KEY_LIVES}")
 
     async def abandon(self, image_id: str) -> None:
         """Remove a pending record whose objects are gone."""
@@ -101,7 +154,7 @@ class Images:
 
     async def find(self, account_id: str, image_id: str) -> Image | None:
         row = await self._database.fetchrow(
-            f"SELECT {_FIELDS} FROM images WHERE image_id = $1 AND account_id = $2 AND status = 'ready'",  # noqa: S608
+            f"SELECT {_FIELDS} FROM images WHERE image_id = $1 AND account_id = $2 AND status = 'ready'",
             image_id,
             account_id,
         )
@@ -120,7 +173,7 @@ class Images:
             arguments += [after.created_at, after.image_id]
             conditions.append(f"(created_at, image_id) < (${len(arguments) - 1}, ${len(arguments)})")
         rows = await self._database.fetch(
-            f"SELECT {_FIELDS} FROM images WHERE {' AND '.join(conditions)}"  # noqa: S608
+            f"SELECT {_FIELDS} FROM images WHERE {' AND '.join(conditions)}"
             " ORDER BY created_at DESC, image_id DESC LIMIT $2",
             *arguments,
         )

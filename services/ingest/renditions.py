@@ -3,6 +3,7 @@
 Clean means: upright, 8-bit sRGB, no metadata, baseline. What transform opens was written here.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,7 @@ def make(source: bytes, uploaded: Format, folder: Path) -> list[Made]:
     Raises pyvips.Error where the picture does not decode whole.
     """
     image = upright(to_srgb(load(source, uploaded)).copy_memory())
-    image = without_idle_alpha(image)
+    image = without_idle_alpha(image).copy(xres=1, yres=1)  # PNG keeps the resolution, which is metadata too
 
     def meta(of: pyvips.Image, kind: str) -> Rendition:
         return Rendition(
@@ -77,10 +78,9 @@ def to_srgb(image: pyvips.Image) -> pyvips.Image:
         "b-w",
         "grey16",
     ):
-        try:
+        # A profile that does not fit its picture: every browser ignores it too.
+        with suppress(pyvips.Error):
             image = image.icc_transform("srgb", embedded=True, depth=8)
-        except pyvips.Error:
-            pass  # a profile that does not fit its picture: every browser ignores it too
     image = image.colourspace("srgb")
     return image if image.format == "uchar" else image.cast("uchar")
 

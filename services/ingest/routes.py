@@ -15,7 +15,10 @@ from libs import identity, service
 from libs.errors import INVALID_PARAMETER, INVALID_REQUEST, ApiError, ImageNotFound
 from libs.identity import Identity, Signer
 from libs.pictures import is_image_id
+from services.ingest import idempotency
+from services.ingest.deletions import Deletions, Purged
 from services.ingest.form import read_form
+from services.ingest.idempotency import parse_key
 from services.ingest.images import Cursor, Image, Images
 from services.ingest.uploads import Uploads, parse, parse_user_id
 
@@ -27,6 +30,7 @@ class State(service.State):
     signer: Signer
     uploads: Uploads
     images: Images
+    deletions: Deletions
     spool: Path
     cdn_url: str
 
@@ -39,7 +43,8 @@ async def upload(request: Request[State]) -> Response:
         folder.mkdir()
         with source.open("wb") as spool:
             form = await read_form(request.headers.get("content-type"), _body(request), spool)
-        image = await request.state["uploads"].take(caller, parse(form), source, folder)
+        key = parse_key(request.headers.get(idempotency.HEADER))
+        image = await request.state["uploads"].take_once(caller, parse(form), source, folder, key)
     return _json({"success": True} | _describe(image, request))
 
 
@@ -51,6 +56,37 @@ async def show(request: Request[State]) -> Response:
     if not image:
         raise ImageNotFound
     return _json({"success": True} | _describe(image, request))
+
+
+async def delete(request: Request[State]) -> Response:
+    """DELETE /v1/images/{image_id}"""
+    caller = _caller(request)
+    image_id = request.path_params["image_id"]
+    purged = is_image_id(image_id) and await request.state["deletions"].image(caller.account_id, image_id)
+    if not purged:
+        raise ImageNotFound
+    return _deleted({"image_id": image_id}, purged)
+
+
+async def delete_user(request: Request[State]) -> Response:
+    """DELETE /v1/users/{user_id}"""
+    caller = _caller(request)
+    user_id = parse_user_id(request.path_params["user_id"].encode(errors="surrogateescape"))
+    receipt = await request.state["deletions"].user(caller.account_id, user_id)
+    answer = {
+        "user_id": user_id,
+        "image_ids": receipt.image_ids,
+        "objects": receipt.purged.objects,
+        "nodes": len(receipt.purged.told.acknowledged),
+    }
+    return _deleted(answer, receipt.purged)
+
+
+def _deleted(answer: dict[str, object], purged: Purged) -> Response:
+    """202 while a node hangs or an object could not be reached: the janitor goes on until it is done."""
+    if purged.complete:
+        return _json({"success": True} | answer)
+    return _json({"success": True} | answer | {"purge": "pending"}, 202)
 
 
 async def index(request: Request[State]) -> Response:
@@ -109,9 +145,12 @@ def _describe(image: Image, request: Request[State]) -> dict[str, object]:
     }
 
 
-def _json(content: object) -> Response:
+def _json(content: object, status: int = 200) -> Response:
     return Response(
-        msgspec.json.encode(content), media_type="application/json", headers={"Cache-Control": "no-store"}
+        msgspec.json.encode(content),
+        status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store"},
     )
 
 
@@ -119,4 +158,6 @@ ROUTES: Final = [
     Route("/v1/upload", upload, methods=["POST"]),
     Route("/v1/images", index, methods=["GET"]),
     Route("/v1/images/{image_id}", show, methods=["GET"]),
+    Route("/v1/images/{image_id}", delete, methods=["DELETE"]),
+    Route("/v1/users/{user_id:path}", delete_user, methods=["DELETE"]),
 ]

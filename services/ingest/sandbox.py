@@ -70,7 +70,7 @@ class Share:
 
 
 class Sandbox:
-    """At most `workers` children at a time, `queue` jobs waiting, and no account on more than half of them."""
+    """At most `workers` children, `queue` jobs waiting, and no account on more than half of the children."""
 
     def __init__(self, workers: int, queue: int, limits: Limits) -> None:
         self._workers = workers

@@ -13,16 +13,30 @@ Count = Annotated[int, Meta(ge=1)]
 Url = Annotated[str, Meta(pattern=r"^https?://[^/?#]+$")]
 
 
-class Settings(ObjectSettings, frozen=True, kw_only=True, rename="upper"):
-    """`box_*`: the limits of one child process that decodes an upload."""
+class DeletionSettings(ObjectSettings, frozen=True, kw_only=True, rename="upper"):
+    """What deleting needs. `edges`: the control address of every nginx, separated by commas.
+
+    An edge is `unix:/path` or `http://host:port`; each address of the host is a node.
+    """
 
     database_url: Annotated[str, Meta(min_length=1)]
+    database_timeout_seconds: Positive = 3
+    edges: Annotated[str, Meta(pattern=r"^(unix:/[^,]+|http://[^,/]+)(,(unix:/[^,]+|http://[^,/]+))*$")]
+    edge_timeout_seconds: Positive = 2
+    control_secret: Secret
+
+
+class Settings(DeletionSettings, frozen=True, kw_only=True, rename="upper"):
+    """`box_*`: the limits of one child process that decodes an upload."""
+
     identity_secrets: Secret
     spool_dir: Path
     public_api_url: Url
     public_cdn_url: Url
     log_level: str = "INFO"
-    database_timeout_seconds: Positive = 3
+    janitor_seconds: Positive = 5
+    pending_seconds: Positive = 300  # longer than nginx waits for an upload
+    failpoints_dir: Path | None = None  # tests only
     box_workers: Count = 2
     box_queue: Count = 32
     box_deadline_seconds: Positive = 20

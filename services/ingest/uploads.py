@@ -1,12 +1,12 @@
 """An upload, from the spooled form to the picture that everyone can see."""
 
-import logging
+import asyncio
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import anyio
 import anyio.to_thread
 import msgspec
+from anyio import CapacityLimiter
 from prometheus_client import Counter
 
 from libs import errors
@@ -14,17 +14,19 @@ from libs.errors import ApiError, Unavailable
 from libs.identity import Identity
 from libs.objects import Objects
 from libs.pictures import MAX_UPLOAD_BYTES, new_image_id, object_names, original_name, rendition_name
+from services.ingest.failpoints import Failpoints
 from services.ingest.form import Form
+from services.ingest.idempotency import Attempt, Claims, fingerprint
 from services.ingest.images import Image, Images
 from services.ingest.inspect import inspect
 from services.ingest.sandbox import Sandbox
 
+if TYPE_CHECKING:
+    from services.ingest.renditions import Made
+
 MAX_USER_ID_LENGTH: Final = 255
-CLEANUP_SECONDS: Final = 5
 
 CLEANUPS: Final = Counter("upload_cleanups_total", "Failed uploads by how their traces were removed", ["end"])
-
-log = logging.getLogger(__name__)
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -61,58 +63,105 @@ def parse_user_id(raw: bytes | None) -> str:
 class Uploads:
     """Takes uploads; an answer is given only when the picture is stored and its record is ready."""
 
-    def __init__(self, images: Images, objects: Objects, sandbox: Sandbox) -> None:
+    def __init__(
+        self, images: Images, objects: Objects, sandbox: Sandbox, claims: Claims, failpoints: Failpoints
+    ) -> None:
         self._images = images
         self._objects = objects
         self._sandbox = sandbox
+        self._inspections = CapacityLimiter(
+            1
+        )  # one file in memory at a time; the GIL lets no more walk anyway
+        self._claims = claims
+        self._reach = failpoints.reach
+        self._cleanups: set[asyncio.Task[None]] = set()
 
-    async def take(self, identity: Identity, upload: Upload, source: Path, folder: Path) -> Image:
+    async def take_once(
+        self, identity: Identity, upload: Upload, source: Path, folder: Path, key: str | None
+    ) -> Image:
+        """As `take`; a request that comes again with the same `key` gets the first one's picture."""
+        self._reach("received")
+        if key is None:
+            return await self.take(identity, upload, source, folder)
+        attempt = Attempt(key, await anyio.to_thread.run_sync(fingerprint, upload.user_id, source))
+        async with self._claims.claim(identity.account_id, key):
+            made_before = await self._images.replay(identity.account_id, attempt)
+            return made_before or await self.take(identity, upload, source, folder, attempt)
+
+    async def take(
+        self,
+        identity: Identity,
+        upload: Upload,
+        source: Path,
+        folder: Path,
+        attempt: Attempt | None = None,
+    ) -> Image:
         """Store the picture in the file `source`; `folder` is empty and private to this upload.
 
-        Raises InvalidImage and its like for the picture, Unavailable for a part that is down: nothing is left then.
+        Raises InvalidImage and its like for the picture, Unavailable for a part that is down; both leave nothing.
         """
-        inspected = await anyio.to_thread.run_sync(inspect, source)
+        inspected = await anyio.to_thread.run_sync(inspect, source, limiter=self._inspections)
+        self._reach("inspected")
         image_id = new_image_id()
         made_before = await self._images.reserve(
             image_id, identity.account_id, upload.user_id, upload.file_size, identity.request_id
         )
         if made_before:
             return made_before
+        self._reach("reserved")
         try:
             made = await self._sandbox.render(identity.account_id, source, inspected, folder)
-            async with anyio.create_task_group() as group:
-                group.start_soon(self._objects.put, original_name(image_id), source, {})
-                for rendition in made:
-                    name = rendition_name(image_id, rendition.name)
-                    group.start_soon(self._objects.put, name, rendition.path, rendition.meta.meta())
+            self._reach("rendered")
+            await self._store(image_id, source, made)
+            self._reach("stored")
             full = made[0].meta
             image = await self._images.finish(
-                image_id, identity.request_id, full.full_width, full.full_height
+                image_id, identity.request_id, full.full_width, full.full_height, attempt
             )
             if image is None:
                 raise Unavailable
-        except BaseException as error:
-            await self._clean_up(image_id)
-            if isinstance(error, BaseExceptionGroup):
-                raise _first(error) from error
+        except BaseException:
+            self._clean_up_later(image_id)
             raise
+        self._reach("finished")
         return image
+
+    async def _store(self, image_id: str, source: Path, made: list["Made"]) -> None:
+        """Every object, side by side; the first failure is the one that is raised."""
+        puts = [self._put_original(image_id, source)]
+        puts += [
+            self._objects.put(rendition_name(image_id, one.name), one.path, one.meta.meta()) for one in made
+        ]
+        tasks = [asyncio.ensure_future(put) for put in puts]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            # None may still be writing when the traces are removed.
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _put_original(self, image_id: str, source: Path) -> None:
+        await self._objects.put(original_name(image_id), source, {})
+        self._reach("original stored")
+
+    def _clean_up_later(self, image_id: str) -> None:
+        """After the answer: a store that hangs must not make the client wait for it twice."""
+        task = asyncio.create_task(self._clean_up(image_id))
+        self._cleanups.add(task)
+        task.add_done_callback(self._cleanups.discard)
+
+    async def close(self) -> None:
+        """Wait for the clean-ups that are under way."""
+        if self._cleanups:
+            await asyncio.wait(self._cleanups)
 
     async def _clean_up(self, image_id: str) -> None:
         """Remove what a failed upload left; what cannot be removed now, its pending record still names."""
-        with anyio.move_on_after(CLEANUP_SECONDS, shield=True):
-            try:
-                await self._objects.delete(object_names(image_id))
-                await self._images.abandon(image_id)
-            except Unavailable:
-                CLEANUPS.labels("left to the janitor").inc()
-            else:
-                CLEANUPS.labels("done").inc()
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error to answer with, of several uploads of one picture's objects that failed together."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+        try:
+            await self._objects.delete(object_names(image_id))
+            await self._images.abandon(image_id)
+        except Unavailable:
+            CLEANUPS.labels("left to the janitor").inc()
+        else:
+            CLEANUPS.labels("done").inc()

@@ -33,7 +33,7 @@ class Budget:
             wait = max(1, math.ceil(over / self._refill))
             raise ApiError(
                 RATE_LIMIT_EXCEEDED,
-                "Too many variants of this picture were asked for lately; ask again after the seconds in Retry-After",
+                "Too much of this picture was rendered lately; ask again after the seconds in Retry-After",
                 {"Retry-After": str(wait)},
             )
 

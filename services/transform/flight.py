@@ -14,14 +14,15 @@ class Flight(Generic[K, T]):
     def __init__(self) -> None:
         self._tasks: dict[K, asyncio.Task[T]] = {}
 
-    async def do(self, key: K, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of `work`, started here or by someone else; its error is everyone's too."""
+    async def do(self, key: K, work: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
+        """The result of `work`, and whether it was started by this call; its error is everyone's too."""
         task = self._tasks.get(key)
+        started = task is None
         if task is None:
             task = asyncio.ensure_future(_run(work))
             self._tasks[key] = task
             task.add_done_callback(lambda done: self._land(key, done))
-        return await asyncio.shield(task)
+        return await asyncio.shield(task), started
 
     def _land(self, key: K, task: "asyncio.Task[T]") -> None:
         del self._tasks[key]

@@ -25,6 +25,21 @@ class Master(msgspec.Struct, frozen=True):
     meta: Rendition
 
 
+class Fetched(msgspec.Struct, frozen=True):
+    """`fresh`: the store was asked for it after the request had come, so the picture is not deleted."""
+
+    master: Master
+    fresh: bool
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """A master, and what to render of it: None where it is served as it is."""
+
+    master: Master
+    output: Output | None
+    fresh: bool
+
+
 class Masters:
     """Knows which rendition a variant is best rendered from, and has the lately used in memory."""
 
@@ -36,8 +51,8 @@ class Masters:
     async def exists(self, image_id: str) -> bool:
         return await self._objects.head(rendition_name(image_id, FULL)) is not None
 
-    async def choose(self, image_id: str, options: Options) -> tuple[Master, Output | None] | None:
-        """The master for these options and what to render of it (None: serve it as it is); None if there is no picture.
+    async def choose(self, image_id: str, options: Options) -> Choice | None:
+        """What to serve for these options; None where there is no such picture.
 
         Raises INVALID_PARAMETER where the output would be too large.
         """
@@ -50,24 +65,28 @@ class Masters:
             name = best_rung(first.meta.full_width, first.meta.full_height, options.longer_side)
         # Always the same one, whatever is in memory: a strong validator promises the same bytes.
         # A picture that was stored under another ladder has its full rendition all the same.
-        master = await self._get(image_id, name) or await self._get(image_id, FULL)
-        return (master, output) if master else None
+        fetched = await self._get(image_id, name) or await self._get(image_id, FULL)
+        return Choice(fetched.master, output, fetched.fresh) if fetched else None
 
     async def _first(self, image_id: str, options: Options) -> Master | None:
-        """The likeliest rendition of a picture whose size is not known yet: mostly the only one that is fetched."""
+        """The likeliest rendition of a picture of unknown size: mostly the only one that is fetched."""
         guess = likely_rung(options.longer_side)
-        return await self._get(image_id, guess) or (
-            await self._get(image_id, FULL) if guess != FULL else None
-        )
+        fetched = await self._get(image_id, guess)
+        if fetched is None and guess != FULL:
+            fetched = await self._get(image_id, FULL)
+        return fetched.master if fetched else None
 
     def _remembered(self, image_id: str) -> Master | None:
         return next(filter(None, (self._memory.get((image_id, name)) for name in NAMES)), None)
 
-    async def _get(self, image_id: str, name: str) -> Master | None:
+    async def _get(self, image_id: str, name: str) -> Fetched | None:
         key = image_id, name
         master = self._memory.get(key)
         MASTERS.labels("memory" if master else "store").inc()
-        return master or await self._flight.do(key, lambda: self._fetch(image_id, name))
+        if master:
+            return Fetched(master, fresh=False)
+        master, fresh = await self._flight.do(key, lambda: self._fetch(image_id, name))
+        return Fetched(master, fresh) if master else None
 
     async def _fetch(self, image_id: str, name: str) -> Master | None:
         stored = await self._objects.get(rendition_name(image_id, name))

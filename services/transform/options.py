@@ -39,7 +39,7 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Output(msgspec.Struct, frozen=True):
-    """Exactly what to render: all of the picture at `scaled_*`, cropped at its centre to `width` x `height`."""
+    """What to render: all of the picture at `scaled_*`, cropped at its centre to `width` x `height`."""
 
     width: int
     height: int

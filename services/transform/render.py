@@ -9,11 +9,11 @@ from typing import Final
 os.environ.setdefault("VIPS_CONCURRENCY", "1")  # a render is one thread: there are many of them
 os.environ.setdefault("VIPS_BLOCK_UNTRUSTED", "1")
 
-import pyvips  # noqa: E402
+import pyvips
 
-from libs.pictures import MAX_OUTPUT_PIXELS, Format  # noqa: E402
-from services.transform.masters import Master  # noqa: E402
-from services.transform.options import Output  # noqa: E402
+from libs.pictures import MAX_OUTPUT_PIXELS, Format
+from services.transform.masters import Master
+from services.transform.options import Output
 
 Step = Callable[[pyvips.Image, Output], pyvips.Image]
 

@@ -69,22 +69,39 @@ class Variants:
         """The variant; raises ImageNotFound, INVALID_PARAMETER, RATE_LIMIT_EXCEEDED or Unavailable."""
         key = image_id, options
         recent = self._recent.get(key)
-        return recent or await self._flight.do(key, lambda: self._make(image_id, options))
+        if recent is None:
+            made, started = await self._flight.do(key, lambda: self._make(image_id, options))
+            if started:
+                return made
+            recent = made
+        # Made, or begun, before this request came: the picture may have been deleted in between.
+        await self._check(image_id)
+        return recent
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _make(self, image_id: str, options: Options) -> Variant:
-        chosen = await self._masters.choose(image_id, options)
-        if chosen is None:
+        choice = await self._masters.choose(image_id, options)
+        if choice is None:
             raise ImageNotFound
-        master, output = chosen
-        if output is None:
-            return Variant(master.data, master.meta.uploaded)
-        self._budget.check(image_id)
-        variant = Variant(await self._render(image_id, master, output), output.format)
-        self._recent.put((image_id, options), variant)
-        return variant
+        master, output = choice.master, choice.output
+        # Side by side with the render, where the master was in memory already.
+        check = None if choice.fresh else asyncio.ensure_future(self._check(image_id))
+        try:
+            if output is None:
+                return Variant(master.data, master.meta.uploaded)
+            self._budget.check(image_id)
+            variant = Variant(await self._render(image_id, master, output), output.format)
+            self._recent.put((image_id, options), variant)
+            return variant
+        finally:
+            if check:
+                await check
+
+    async def _check(self, image_id: str) -> None:
+        if not await self._masters.exists(image_id):
+            raise ImageNotFound
 
     async def _render(self, image_id: str, master: Master, output: Output) -> bytes:
         if self._queued >= self._limits.queue:

@@ -52,14 +52,6 @@ def test_a_missing_setting_is_one_clear_line(environment: Environment) -> None:
     assert result.stderr.count("\n") == 1
 
 
-async def test_many_commands_at_once_migrate_once(command: Admin) -> None:
-    import anyio
-
-    async with anyio.create_task_group() as group:
-        for _ in range(5):
-            group.start_soon(command.run, "list-accounts")
-
-
 async def test_accounts_and_keys_are_listed(command: Admin) -> None:
     account_id, key_id, _ = await command.create_account("pro")
     await command.run("create-key", "--account", account_id, "--name", "second", "--expires-days", "30")

@@ -4,10 +4,8 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from services.auth.bucket import Answer, BucketUnavailable, LocalBuckets, SharedBucket, open_shared_bucket
+from services.auth.bucket import Answer, BucketUnavailable, SharedBucket, open_shared_bucket
 from services.auth.plans import Rate
 from tests.servers import RedisServer, running_redis
 
@@ -227,44 +225,6 @@ async def test_a_caller_that_goes_away_leaves_the_others_their_answers(shared: S
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert isinstance(answers[1], asyncio.CancelledError)
     assert sum(isinstance(answer, Answer) and answer.decision.allowed for answer in answers) == 3
-
-
-class TestLocalBuckets:
-    @given(
-        per_minute=st.integers(1, 100_000),
-        burst=st.integers(1, 1000),
-        processes=st.integers(1, 7),
-        pauses=st.lists(st.integers(0, 30_000_000), max_size=200),
-    )
-    def test_never_more_than_the_share_of_burst_and_rate_nor_fewer_than_that_less_one(
-        self, per_minute: int, burst: int, processes: int, pauses: list[int]
-    ) -> None:
-        buckets = LocalBuckets(processes)
-        rate, now, allowed, full = Rate(per_minute, burst), 0, 0, max(1, burst // processes)
-        for pause in pauses:
-            now += pause
-            decision = buckets.take("acct_1", rate, cost=1, now=now)
-            allowed += decision.allowed
-            assert allowed * processes * 60_000_000 <= full * processes * 60_000_000 + now * per_minute
-            if not decision.allowed:
-                later = buckets.take("acct_1", rate, cost=0, now=now + decision.next_token)
-                assert later.left >= 1
-                return
-
-    def test_accounts_do_not_share(self) -> None:
-        buckets = LocalBuckets(1)
-        assert [buckets.take("a", SLOW, cost=1, now=0).allowed for _ in range(6)] == [True] * 5 + [False]
-        assert buckets.take("b", SLOW, cost=1, now=0).allowed
-
-    def test_the_memory_is_bounded_and_the_latest_stay(self) -> None:
-        buckets = LocalBuckets(1, accounts=2)
-        for account in ("a", "b", "a", "c", "a"):
-            left = buckets.take(account, SLOW, cost=1, now=0).left
-        assert left == 2
-        assert buckets.take("b", SLOW, cost=1, now=0).left == 4
-
-    def test_an_unlimited_plan_is_never_refused(self) -> None:
-        assert LocalBuckets(4).take("a", None, cost=1, now=0).allowed
 
 
 async def _becomes(value: str, read: Callable[[], str]) -> bool:

@@ -6,10 +6,10 @@ from typing import Final
 
 from tests.e2e.pixels import format_of
 
-# What makes the picture, and nothing that says anything about it.
+# What makes the picture, and nothing that says anything about it. libvips writes a pHYs into every PNG.
 PIXELS_ONLY: Final = {
     "jpg": {"SOI", "JFIF", "DQT", "SOF0", "DHT", "SOS", "EOI"},
-    "png": {"IHDR", "PLTE", "tRNS", "IDAT", "IEND"},
+    "png": {"IHDR", "PLTE", "tRNS", "pHYs", "IDAT", "IEND"},
     "webp": {"VP8 ", "VP8L", "VP8X", "ALPH"},
 }
 

@@ -31,16 +31,17 @@ async def test_many_who_ask_at_once_share_one_piece_of_work() -> None:
     waiting = [asyncio.create_task(flight.do("a", work)) for _ in range(50)]
     await asyncio.sleep(0)
     work.go.set()
-    assert await asyncio.gather(*waiting) == [1] * 50
+    assert [result for result, _ in await asyncio.gather(*waiting)] == [1] * 50
+    assert [started for _, started in await asyncio.gather(*waiting)] == [True] + [False] * 49
 
 
 async def test_other_keys_and_later_askers_do_their_own() -> None:
     flight: Flight[str, int] = Flight()
     work = Work()
     work.go.set()
-    assert await flight.do("a", work) == 1
-    assert await flight.do("a", work) == 2
-    assert await flight.do("b", work) == 3
+    assert await flight.do("a", work) == (1, True)
+    assert await flight.do("a", work) == (2, True)
+    assert await flight.do("b", work) == (3, True)
 
 
 async def test_one_who_goes_away_does_not_end_it_for_the_others() -> None:
@@ -52,7 +53,7 @@ async def test_one_who_goes_away_does_not_end_it_for_the_others() -> None:
     leaver.cancel()
     await asyncio.sleep(0)
     work.go.set()
-    assert await stayer == 1
+    assert await stayer == (1, False)
     assert leaver.cancelled()
 
 
@@ -67,4 +68,4 @@ async def test_an_error_is_everyones_and_is_forgotten() -> None:
     assert all(isinstance(result, ValueError) for result in results)
     work = Work()
     work.go.set()
-    assert await flight.do("a", work) == 1
+    assert await flight.do("a", work) == (1, True)
