@@ -2,7 +2,7 @@ VENV ?= .venv
 export VENV
 BOOTSTRAP := bash deploy/local/bootstrap.sh
 
-.PHONY: help run test check lint types imports nginx lock fmt clean
+.PHONY: help run test faults check lint types imports nginx lock fmt clean
 
 help: ## List these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -12,6 +12,9 @@ run: ## Start the whole stack on PORT (8080), with its state in STATE_DIR (var);
 
 test: ## Run all tests; ARGS are pytest's, such as ARGS=tests/local
 	@exec $(BOOTSTRAP) test python -m pytest $(ARGS)
+
+faults: ## Break every part at full counts, for half an hour, and print the figures of docs/reliability.md
+	@exec $(BOOTSTRAP) test python -m pytest -m faults tests/faults -s $(ARGS)
 
 check: lint types imports nginx ## Check all that needs no running stack
 

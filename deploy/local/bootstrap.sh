@@ -71,6 +71,7 @@ missing() {
     command -v curl >/dev/null || echo curl
     command -v node >/dev/null || echo nodejs
     command -v npm >/dev/null || echo npm
+    command -v faketime >/dev/null || echo faketime
     ruby -r httparty -e '' 2>/dev/null || echo ruby-httparty
     ruby -r faraday -e '' 2>/dev/null || echo ruby-faraday
 }

@@ -64,7 +64,7 @@ def run(settings: Settings) -> None:
 
 def _run(settings: Settings, state: State) -> None:
     began = time.monotonic()
-    secrets = states.load_secrets(state)
+    secrets, key = states.load_secrets(state), states.load_api_key(state)
     if not (state.root / "postgres").is_symlink() and not (state.root / "postgres").exists():
         say("making the database")
     elsewhere = postgres.ensure_cluster(state)
@@ -77,9 +77,9 @@ def _run(settings: Settings, state: State) -> None:
         supervisor = Supervisor(state)
         for stage in STAGES:
             start(supervisor, [program for program in stack if program.stage == stage], settings)
-            if stage == "redis":
-                ensure_api_key(state)
-        welcome(settings, state, time.monotonic() - began)
+            if stage == "redis" and key is None:
+                key = make_api_key(state)
+        welcome(settings, state, str(key), time.monotonic() - began)
         while supervisord.poll() is None:
             with suppress(subprocess.TimeoutExpired):
                 supervisord.wait(LOGS_SECONDS)
@@ -105,15 +105,15 @@ def start(supervisor: Supervisor, stage: Sequence[Program], settings: Settings) 
             time.sleep(POLL_SECONDS)
 
 
-def ensure_api_key(state: State) -> None:
-    """The first account and its key, made once."""
-    if state.api_key.exists():
-        return
+def make_api_key(state: State) -> str:
+    """The first account and its key."""
     say("making the first account")
     done = admin(state, FIRST_ACCOUNT, os.environ)
     if done.returncode:
         raise StartError("the first account could not be made", done.stderr.splitlines()[-10:])
-    states.write_private(state.api_key, done.stdout.strip() + "\n")
+    key = done.stdout.strip()
+    states.write_private(state.api_key, f"{key}\n")
+    return key
 
 
 def check_port(port: int) -> None:
@@ -136,9 +136,9 @@ def holders(state: State) -> str:
     return "pids " + " ".join(pids)
 
 
-def welcome(settings: Settings, state: State, seconds: float) -> None:
-    key = state.api_key.read_text().strip()
-    image = shlex.quote(f"image=@{SAMPLE}")
+def welcome(settings: Settings, state: State, key: str, seconds: float) -> None:
+    sample = str(SAMPLE) if states.PLAIN.fullmatch(str(SAMPLE)) else f'"{SAMPLE}"'  # curl's own quotes
+    image = shlex.quote(f"image=@{sample}")
     say(
         "",
         f"ready: {settings.base_url} (in {seconds:.1f} s; state in {state.root}; Ctrl-C stops everything)",

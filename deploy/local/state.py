@@ -25,6 +25,7 @@ LONGEST_SOCKET: Final = "run/supervisor.sock.4194304"  # supervisord binds under
 PLAIN: Final = re.compile(r"[A-Za-z0-9_./@+~-]+")  # what needs no quotes in nginx's and supervisor's files
 FOLDERS: Final = ("cache", "log", "nginx", "objects", "redis", "spool", "tmp", "tombstones")
 SECRET_NAMES: Final = ("IDENTITY_SECRETS", "CONTROL_SECRET")
+API_KEY: Final = re.compile(r"up_live_\w+")
 LEFTOVERS_SECONDS: Final = 60
 
 
@@ -150,6 +151,16 @@ def load_secrets(state: State) -> dict[str, str]:
         raise StartError(
             f"{path} is corrupt: delete it and new secrets will be made (no picture or key is lost)"
         ) from error
+
+
+def load_api_key(state: State) -> str | None:
+    """The key of the first account; None before there is one."""
+    with suppress(FileNotFoundError):
+        key = state.api_key.read_text(errors="replace").strip()
+        if not API_KEY.fullmatch(key):
+            raise StartError(f"{state.api_key} is corrupt: delete it and another account will be made")
+        return key
+    return None
 
 
 def write_private(path: Path, text: str) -> None:

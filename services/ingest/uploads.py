@@ -69,9 +69,8 @@ class Uploads:
         self._images = images
         self._objects = objects
         self._sandbox = sandbox
-        self._inspections = CapacityLimiter(
-            1
-        )  # one file in memory at a time; the GIL lets no more walk anyway
+        # One mapped file in memory at a time; the GIL lets no more be walked anyway.
+        self._inspections = CapacityLimiter(1)
         self._claims = claims
         self._reach = failpoints.reach
         self._cleanups: set[asyncio.Task[None]] = set()

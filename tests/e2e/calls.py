@@ -84,5 +84,7 @@ def metric(stack: Stack, program: str, name: str) -> float:
         transport = httpx2.HTTPTransport(uds=str(stack.state.run / f"{process}.sock"))
         with httpx2.Client(transport=transport, base_url="http://localhost") as inside:
             lines = inside.get("/metrics").text.splitlines()
-        total += sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
+        total += sum(
+            float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{"))
+        )
     return total

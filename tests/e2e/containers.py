@@ -59,7 +59,9 @@ def _jpeg(data: bytes) -> Iterator[str]:
 
 def _segment(marker: int, body: bytes) -> str:
     if 0xE0 <= marker <= 0xEF:
-        return next((name for start, name in _APPLICATIONS.items() if body.startswith(start)), f"APP{marker - 0xE0}")
+        return next(
+            (name for start, name in _APPLICATIONS.items() if body.startswith(start)), f"APP{marker - 0xE0}"
+        )
     return _SEGMENTS.get(marker, f"{marker:02X}")
 
 

@@ -62,12 +62,23 @@ def differences(one: pyvips.Image, other: pyvips.Image) -> list[float]:
 
 def best_turn(served: pyvips.Image, wanted: pyvips.Image) -> int:
     """Which of TURNS brings `wanted` nearest to what was served; 0 is the right one."""
-    apart = {}
-    for index, turn in enumerate(TURNS):
-        turned = turn(wanted)
-        if (turned.width, turned.height) == (served.width, served.height):
-            apart[index] = max(differences(served, turned))
+    apart = turned_differences(served, wanted)
     return min(apart, key=apart.__getitem__)
+
+
+def wrong_turn(served: pyvips.Image, wanted: pyvips.Image) -> float:
+    """How far the nearest wrong turn of `wanted` is from what was served."""
+    return min(apart for turn, apart in turned_differences(served, wanted).items() if turn)
+
+
+def turned_differences(served: pyvips.Image, wanted: pyvips.Image) -> dict[int, float]:
+    """The largest difference of a channel for each of TURNS that has the right size."""
+    turned = {index: turn(wanted) for index, turn in enumerate(TURNS)}
+    return {
+        index: max(differences(served, image))
+        for index, image in turned.items()
+        if (image.width, image.height) == (served.width, served.height)
+    }
 
 
 def format_of(data: bytes) -> str:

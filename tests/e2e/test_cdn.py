@@ -42,7 +42,11 @@ def test_a_picture_comes_with_all_its_headers_first_and_from_the_cache(
 
 def test_head_has_the_headers_of_get(api: httpx2.Client, cdn: httpx2.Client) -> None:
     image_id = calls.upload(api, pictures.jpeg())["image_id"]
-    cold, warm, got = cdn.head(f"/{image_id}?w=31"), cdn.head(f"/{image_id}?w=31"), cdn.get(f"/{image_id}?w=31")
+    cold, warm, got = (
+        cdn.head(f"/{image_id}?w=31"),
+        cdn.head(f"/{image_id}?w=31"),
+        cdn.get(f"/{image_id}?w=31"),
+    )
     assert cold.content == warm.content == b""
     own = {"x-request-id", "date", "x-cache"}
     for answer in (cold, warm):
@@ -53,9 +57,7 @@ def test_head_has_the_headers_of_get(api: httpx2.Client, cdn: httpx2.Client) -> 
 
 
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}', "*"])
-def test_what_the_client_has_already_is_not_sent_again(
-    cdn: httpx2.Client, image_id: str, form: str
-) -> None:
+def test_what_the_client_has_already_is_not_sent_again(cdn: httpx2.Client, image_id: str, form: str) -> None:
     etag = cdn.get(f"/{image_id}").headers["etag"]
     answer = cdn.get(f"/{image_id}", headers={"If-None-Match": form.format(etag)})
     assert (answer.status_code, answer.content) == (304, b"")
@@ -64,7 +66,9 @@ def test_what_the_client_has_already_is_not_sent_again(
     assert not NEVER & answer.headers.keys()
 
 
-def test_a_validator_on_a_cold_picture_never_reaches_the_cache(api: httpx2.Client, cdn: httpx2.Client) -> None:
+def test_a_validator_on_a_cold_picture_never_reaches_the_cache(
+    api: httpx2.Client, cdn: httpx2.Client
+) -> None:
     image_id = calls.upload(api, pictures.jpeg())["image_id"]
     etag = cdn.get(f"/{image_id}?w=21").headers["etag"]
     answer = cdn.get(f"/{image_id}?w=22", headers={"If-None-Match": etag})

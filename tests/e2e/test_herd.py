@@ -46,7 +46,9 @@ async def herd(stack: Stack, path: str) -> list[Answer]:
 
 
 @pytest.mark.parametrize("query", ["w=150&h=150", "w=900&f=webp", "f=png"])
-async def test_a_herd_of_one_cold_variant_costs_one_render(stack: Stack, api: httpx2.Client, query: str) -> None:
+async def test_a_herd_of_one_cold_variant_costs_one_render(
+    stack: Stack, api: httpx2.Client, query: str
+) -> None:
     image_id = calls.upload(api, pictures.jpeg(1600, 1200))["image_id"]
     before = calls.metric(stack, "transform", "renders_total")
     answers = await herd(stack, f"/{image_id}?{query}")

@@ -23,7 +23,7 @@ def owner(stack: Stack) -> Iterator[httpx2.Client]:
         yield client
 
 
-def listed(client: httpx2.Client, **parameters: object) -> list[str]:
+def listed(client: httpx2.Client, **parameters: str | int) -> list[str]:
     return [image["image_id"] for image in client.get("/v1/images", params=parameters).json()["images"]]
 
 

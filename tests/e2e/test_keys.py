@@ -17,7 +17,13 @@ from tests.e2e import calls
 from tests.e2e.calls import refusal
 from tests.stack import Stack
 
-RATE_HEADERS = {"ratelimit", "ratelimit-policy", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"}
+RATE_HEADERS = {
+    "ratelimit",
+    "ratelimit-policy",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+}
 REALM = 'Bearer realm="user.photos"'
 
 
@@ -117,7 +123,9 @@ def account_of(stack: Stack, image_id: str) -> str:
 
 
 def forged(method: str, path: str, request_id: str) -> Identity:
-    return Identity(account_id="1", plan="unlimited", key_id="1", method=method, path=path, request_id=request_id)
+    return Identity(
+        account_id="1", plan="unlimited", key_id="1", method=method, path=path, request_id=request_id
+    )
 
 
 @pytest.mark.parametrize("path", ["/v1/images", "/v1/images/img_0000000000000000", "/v1/upload"])

@@ -17,7 +17,7 @@ DENSITY = 7  # pixels a millimetre
 
 
 def exif() -> bytes:
-    """Orientation 6, a description, and a GPS directory with a latitude; TIFF 6.0 and Exif 2.3 section 4.6."""
+    """Orientation 6, a description, and a GPS directory with a latitude (TIFF 6.0, Exif 2.3 section 4.6)."""
     entries = [
         pack_entry(0x010E, 2, len(SECRET), 100),  # ImageDescription
         pack_entry(0x0112, 3, 1, 6 << 16),  # Orientation
@@ -32,7 +32,9 @@ def exif() -> bytes:
 
 
 def pack_entry(tag: int, kind: int, count: int, value: int) -> bytes:
-    return tag.to_bytes(2, "big") + kind.to_bytes(2, "big") + count.to_bytes(4, "big") + value.to_bytes(4, "big")
+    return (
+        tag.to_bytes(2, "big") + kind.to_bytes(2, "big") + count.to_bytes(4, "big") + value.to_bytes(4, "big")
+    )
 
 
 def wide() -> pyvips.Image:
@@ -73,7 +75,9 @@ def webp() -> bytes:
     position = 12
     while plain[position : position + 4] != b"VP8L":
         position += 8 + int.from_bytes(plain[position + 4 : position + 8], "little")
-    picture = plain[position + 8 : position + 8 + int.from_bytes(plain[position + 4 : position + 8], "little")]
+    picture = plain[
+        position + 8 : position + 8 + int.from_bytes(plain[position + 4 : position + 8], "little")
+    ]
     flags = 0x20 | 0x10 | 0x08 | 0x04  # profile, alpha, EXIF, XMP
     canvas = bytes((flags, 0, 0, 0)) + (59).to_bytes(3, "little") + (39).to_bytes(3, "little")
     chunks = [(b"VP8X", canvas), (b"ICCP", profile()), (b"VP8L", picture), (b"EXIF", exif()), (b"XMP ", XMP)]

@@ -52,7 +52,11 @@ def test_exactly_the_limit_is_accepted_and_one_byte_more_is_not(
 def test_the_form_around_the_largest_picture_may_be_as_large_as_a_form_gets(
     api: httpx2.Client, framing: str
 ) -> None:
-    parts = (USER, part("more", bytes(16_384)), part("image", jpeg_of(MAX_UPLOAD_BYTES), f'filename="{"x" * 255}"'))
+    parts = (
+        USER,
+        part("more", bytes(16_384)),
+        part("image", jpeg_of(MAX_UPLOAD_BYTES), f'filename="{"x" * 255}"'),
+    )
     assert send(api, form(*parts), framing).status_code == 200
 
 

@@ -110,7 +110,9 @@ def test_a_user_id_is_trimmed_and_otherwise_kept(api: httpx2.Client, sent: str, 
     body = answer.json()
     assert body["user_id"] == kept
     assert api.get(f"/v1/images/{body['image_id']}").json()["user_id"] == kept
-    assert body["image_id"] in [image["image_id"] for image in api.get("/v1/images", params={"user_id": kept}).json()["images"]]
+    assert body["image_id"] in [
+        image["image_id"] for image in api.get("/v1/images", params={"user_id": kept}).json()["images"]
+    ]
 
 
 @pytest.mark.parametrize("sent", [b"", b" ", b"\t\r\n ", "\u2003".encode()])
@@ -140,7 +142,9 @@ def test_a_form_without_a_user_id_is_refused(api: httpx2.Client) -> None:
     assert refusal(send(api, IMAGE)) == (400, "MISSING_USER_ID")
 
 
-@pytest.mark.parametrize("parts", [(USER,), (USER, part("image", b"", 'filename="a.jpg"')), (USER, part("Image", PICTURE))])
+@pytest.mark.parametrize(
+    "parts", [(USER,), (USER, part("image", b"", 'filename="a.jpg"')), (USER, part("Image", PICTURE))]
+)
 def test_a_form_without_an_image_is_refused(api: httpx2.Client, parts: tuple[bytes, ...]) -> None:
     assert refusal(send(api, *parts)) == (400, "MISSING_IMAGE")
 
