@@ -55,10 +55,20 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncGenerator["Connection[Any]", None]:
-        """A connection of the pool; failures inside of the block become DatabaseUnavailable too."""
+        """A connection of the pool; failures inside of the block become DatabaseUnavailable too.
+
+        The whole block has the time limit. Past it the connection is ended: to cancel a statement or to
+        roll back, asyncpg would wait for a hung server once more.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout_seconds
         try:
             async with self._pool.acquire(timeout=self._timeout_seconds) as connection:
-                yield connection
+                limit = loop.call_at(deadline, connection.terminate)
+                try:
+                    yield connection
+                finally:
+                    limit.cancel()
         except _DOWN as error:
             FAILURES.labels(type(error).__name__).inc()
             raise DatabaseUnavailable from error
@@ -126,7 +136,12 @@ async def open_database(
         max_size=connections,
         timeout=timeout_seconds,
         command_timeout=timeout_seconds,
-        server_settings={"application_name": schema, "search_path": schema},
+        server_settings={
+            "application_name": schema,
+            "search_path": schema,
+            # What we have given up must not go on there.
+            "statement_timeout": str(round(timeout_seconds * 1000)),
+        },
     )
     async with pool:
         database = Database(pool, schema, migrations, timeout_seconds)

@@ -15,7 +15,7 @@ from typing import Final
 from deploy.local import readiness
 from deploy.local.admin import admin
 from deploy.local.programs import CHECKOUT
-from deploy.local.state import locate
+from deploy.local.state import forget_sockets, locate
 from deploy.local.supervise import Supervisor
 
 START_SECONDS: Final = 120
@@ -147,7 +147,8 @@ def free_port() -> int:
 
 
 def discard(state_dir: Path) -> None:
-    """Deletes a STATE_DIR, and its database where that is kept elsewhere."""
+    """Deletes a STATE_DIR, with its database and its sockets where those are kept elsewhere."""
+    forget_sockets(locate(str(state_dir)))
     database = state_dir / "postgres"
     if database.is_symlink():
         shutil.rmtree(database.resolve(), ignore_errors=True)

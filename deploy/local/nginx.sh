@@ -25,5 +25,5 @@ while kill -0 "$nginx" 2>/dev/null; do
     wait "$nginx"
     status=$?
 done
-
+[ "$status" -eq 0 ] || kill -s KILL -- -$$
 exit "$status"

@@ -55,7 +55,8 @@ def environments(settings: Settings, state: State, secrets: Mapping[str, str]) -
     }
     processes = {"AUTH_PROCESSES": str(settings.auth_processes)}
     spool = {"SPOOL_DIR": str(state.home / "spool")}
-    edges = {"EDGES": f"unix:{state.run}/control.sock", "CONTROL_SECRET": secrets["CONTROL_SECRET"]}
+    names = [f"unix:{state.run}/control.sock", *filter(None, [settings.edges])]
+    edges = {"EDGES": ",".join(names), "CONTROL_SECRET": secrets["CONTROL_SECRET"]}
     return {
         "auth": databases | identity | processes | {"REDIS_URL": redis.url(state)},
         "ingest": databases | identity | objects | bases | spool | edges,

@@ -16,6 +16,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     public_api_url: str | None = None
     public_cdn_url: str | None = None
     objects_url: str | None = None
+    edges: str | None = None  # further nginx nodes, as ingest's EDGES names them; ours is always told
     worker_processes: str = "auto"
     cache_size: str = "1g"
     cache_min_free: str = "200m"

@@ -58,7 +58,9 @@ def build(settings: Settings) -> Starlette:
             images = Images(database)
             deletions = Deletions(database, objects, edges)
             claims = Claims(settings.database_url, settings.database_timeout_seconds)
-            uploads = Uploads(images, objects, sandbox, claims, Failpoints(settings.failpoints_dir))
+            uploads = Uploads(
+                images, objects, deletions, sandbox, claims, Failpoints(settings.failpoints_dir)
+            )
             janitor = asyncio.create_task(
                 Janitor(images, deletions, settings.janitor_seconds, settings.pending_seconds).run()
             )

@@ -69,6 +69,15 @@ class Deletions:
             purged.complete &= batch.complete
         return Receipt(marked, purged)
 
+    async def failed_upload(self, image_id: str) -> None:
+        """Remove what an upload left that failed, unless its record became ready after all.
+
+        That can be: of a COMMIT that was cut off nobody knows the end, so the record decides, in one statement.
+        The row of the outbox stays for the janitor, because a write that was given up may still land.
+        """
+        if await self._mark("image_id = $2 AND status = 'pending'", image_id):
+            await self._objects.delete(object_names(image_id))
+
     async def mark_stale(self, pending_seconds: float) -> int:
         """Take over the traces of uploads that never ended: their records name the objects."""
         marked = await self._mark(

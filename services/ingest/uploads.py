@@ -13,7 +13,8 @@ from libs import errors
 from libs.errors import ApiError, Unavailable
 from libs.identity import Identity
 from libs.objects import Objects
-from libs.pictures import MAX_UPLOAD_BYTES, new_image_id, object_names, original_name, rendition_name
+from libs.pictures import MAX_UPLOAD_BYTES, new_image_id, original_name, rendition_name
+from services.ingest.deletions import Deletions
 from services.ingest.failpoints import Failpoints
 from services.ingest.form import Form
 from services.ingest.idempotency import Attempt, Claims, fingerprint
@@ -64,10 +65,17 @@ class Uploads:
     """Takes uploads; an answer is given only when the picture is stored and its record is ready."""
 
     def __init__(
-        self, images: Images, objects: Objects, sandbox: Sandbox, claims: Claims, failpoints: Failpoints
+        self,
+        images: Images,
+        objects: Objects,
+        deletions: Deletions,
+        sandbox: Sandbox,
+        claims: Claims,
+        failpoints: Failpoints,
     ) -> None:
         self._images = images
         self._objects = objects
+        self._deletions = deletions
         self._sandbox = sandbox
         # One mapped file in memory at a time; the GIL lets no more be walked anyway.
         self._inspections = CapacityLimiter(1)
@@ -158,8 +166,7 @@ class Uploads:
     async def _clean_up(self, image_id: str) -> None:
         """Remove what a failed upload left; what cannot be removed now, its pending record still names."""
         try:
-            await self._objects.delete(object_names(image_id))
-            await self._images.abandon(image_id)
+            await self._deletions.failed_upload(image_id)
         except Unavailable:
             CLEANUPS.labels("left to the janitor").inc()
         else:

@@ -16,7 +16,7 @@ from libs.pictures import FULL, rungs
 from tests.stack import Stack, wait_for
 
 # A crash is cleaned up within seconds: the records that an upload left count as stale early.
-QUICK: Final = {"JANITOR_SECONDS": "0.5", "PENDING_SECONDS": "4"}
+QUICK: Final = {"JANITOR_SECONDS": "0.5", "PENDING_SECONDS": "4", "BOX_WORKERS": "1"}
 
 
 class Breakable(Stack):

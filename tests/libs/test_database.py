@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +118,23 @@ async def test_a_dead_or_hung_server_is_an_outage_that_ends(
                         await rows(database)
                 with pytest.raises(DatabaseUnavailable):
                     await database.ready()
+        assert await _recovers(database)
+
+
+async def test_a_transaction_with_a_hung_server_ends_at_its_time_limit(
+    server: PostgresServer, name: str, migrations: Path
+) -> None:
+    """Not at twice the limit: the rollback of a transaction waits for nothing."""
+    seconds = 2.0
+    async with open_database(server.url(name), "example", migrations, seconds) as database:
+        await rows(database)
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable), contextlib.ExitStack() as hung:
+            async with database.connection() as connection, connection.transaction():
+                await connection.execute("INSERT INTO rows VALUES (3)")
+                hung.enter_context(server.hung())
+                await connection.execute("INSERT INTO rows VALUES (4)")
+        assert time.monotonic() - began < 2 * seconds
         assert await _recovers(database)
 
 
