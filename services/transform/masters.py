@@ -32,6 +32,13 @@ class Fetched(msgspec.Struct, frozen=True):
     fresh: bool
 
 
+class Named(msgspec.Struct, frozen=True):
+    """The rendition of that name."""
+
+    name: str
+    fetched: Fetched
+
+
 class Choice(msgspec.Struct, frozen=True):
     """A master, and what to render of it: None where it is served as it is."""
 
@@ -59,25 +66,30 @@ class Masters:
         first = self._remembered(image_id) or await self._first(image_id, options)
         if first is None:
             return None
-        output = resolve(options, first.meta)
-        name = FULL
-        if output:
-            name = best_rung(first.meta.full_width, first.meta.full_height, options.longer_side)
-        # Always the same one, whatever is in memory: a strong validator promises the same bytes.
-        # A picture that was stored under another ladder has its full rendition all the same.
-        fetched = await self._get(image_id, name) or await self._get(image_id, FULL)
+        meta = first.fetched.master.meta
+        output = resolve(options, meta)
+        name = best_rung(meta.full_width, meta.full_height, options.longer_side) if output else FULL
+        if name == first.name:
+            fetched: Fetched | None = first.fetched
+        else:
+            # Always the same one, whatever is in memory: a strong validator promises the same bytes.
+            # A picture that was stored under another ladder has its full rendition all the same.
+            fetched = await self._get(image_id, name) or await self._get(image_id, FULL)
         return Choice(fetched.master, output, fetched.fresh) if fetched else None
 
-    async def _first(self, image_id: str, options: Options) -> Master | None:
+    async def _first(self, image_id: str, options: Options) -> Named | None:
         """The likeliest rendition of a picture of unknown size: mostly the only one that is fetched."""
-        guess = likely_rung(options.longer_side)
-        fetched = await self._get(image_id, guess)
-        if fetched is None and guess != FULL:
-            fetched = await self._get(image_id, FULL)
-        return fetched.master if fetched else None
+        for name in dict.fromkeys((likely_rung(options.longer_side), FULL)):
+            if fetched := await self._get(image_id, name):
+                return Named(name, fetched)
+        return None
 
-    def _remembered(self, image_id: str) -> Master | None:
-        return next(filter(None, (self._memory.get((image_id, name)) for name in NAMES)), None)
+    def _remembered(self, image_id: str) -> Named | None:
+        for name in NAMES:
+            if master := self._memory.get((image_id, name)):
+                MASTERS.labels("memory").inc()
+                return Named(name, Fetched(master, fresh=False))
+        return None
 
     async def _get(self, image_id: str, name: str) -> Fetched | None:
         key = image_id, name

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -15,7 +17,7 @@ from services.transform.flight import Flight
 from services.transform.masters import Master, Masters
 from services.transform.memory import Memory
 from services.transform.options import Options, Output
-from services.transform.render import render
+from services.transform.render import is_quick, render
 
 RENDERS: Final = Counter("renders_total", "Variants rendered", ["format"])
 SECONDS: Final = Histogram(
@@ -55,6 +57,7 @@ class Variants:
         self._budget = budget
         self._limits = limits
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="render")
+        self._turn = asyncio.Lock()
         self._queued = 0
         self._flight: Flight[tuple[str, Options], Variant] = Flight()
         # Someone who asks just after a render has ended, and before nginx has it in its cache, gets that one.
@@ -108,17 +111,36 @@ class Variants:
             REFUSALS.labels("queue full").inc()
             raise Unavailable(QUEUE_FULL, retry_seconds=1)
         self._count(1)
-        future = self._threads.submit(self._timed, image_id, master, output)
+        work = partial(self._timed, image_id, master, output)
+        data = await (self._render_here(work) if is_quick(master, output) else self._render_in_thread(work))
+        RENDERS.labels(output.format).inc()
+        return data
+
+    async def _render_here(self, work: Callable[[], bytes]) -> bytes:
+        """On the event loop, where a thread would cost more than it frees: one in each turn of the loop."""
+        try:
+            async with asyncio.timeout(self._limits.deadline_seconds), self._turn:
+                await asyncio.sleep(0)
+                return work()
+        except TimeoutError:
+            raise self._too_slow() from None
+        finally:
+            self._count(-1)
+
+    async def _render_in_thread(self, work: Callable[[], bytes]) -> bytes:
+        future = self._threads.submit(work)
         waiter = asyncio.wrap_future(future)
         waiter.add_done_callback(self._leave_queue)
         done, _ = await asyncio.wait({waiter}, timeout=self._limits.deadline_seconds)
         if not done:
             # One that has begun cannot be ended: its place in the queue stays taken until it is through.
             future.cancel()
-            REFUSALS.labels("deadline").inc()
-            raise Unavailable(TOO_SLOW)
-        RENDERS.labels(output.format).inc()
+            raise self._too_slow()
         return waiter.result()
+
+    def _too_slow(self) -> Unavailable:
+        REFUSALS.labels("deadline").inc()
+        return Unavailable(TOO_SLOW)
 
     def _leave_queue(self, waiter: "asyncio.Future[bytes]") -> None:
         self._count(-1)
