@@ -2,10 +2,10 @@ VENV ?= .venv
 export VENV
 BOOTSTRAP := bash deploy/local/bootstrap.sh
 
-.PHONY: help run test faults check lint types imports nginx lock fmt clean
+.PHONY: help run test faults check lint types imports nginx lock fmt clean bench bench-quick
 
 help: ## List these targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 run: ## Start the whole stack on PORT (8080), with its state in STATE_DIR (var); Ctrl-C stops it
 	@exec $(BOOTSTRAP) run python -m deploy.local.run
@@ -15,6 +15,12 @@ test: ## Run all tests; ARGS are pytest's, such as ARGS=tests/local
 
 faults: ## Break every part at full counts, for half an hour, and print the figures of docs/reliability.md
 	@exec $(BOOTSTRAP) test python -m pytest -m faults tests/faults -s $(ARGS)
+
+bench: ## Measure against thumbor, ipx and the limits, for half an hour, and write docs/benchmarks.md; ARGS=--help
+	@exec $(BOOTSTRAP) test python -m tests.bench $(ARGS)
+
+bench-quick: ## The same in a minute: one short round, without growth, memory and quality; writes nothing
+	@exec $(BOOTSTRAP) test python -m tests.bench --quick $(ARGS)
 
 check: lint types imports nginx ## Check all that needs no running stack
 

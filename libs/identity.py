@@ -7,14 +7,19 @@ from typing import Final
 
 import msgspec
 from itsdangerous import BadSignature, TimestampSigner
+from prometheus_client import Counter
 
-from libs.errors import InvalidApiKey
+from libs.errors import InvalidApiKey, Unavailable
 
 VALID_SECONDS: Final = 15 * 60  # nginx buffers the whole body between signing and checking
 CLOCK_SKEW_SECONDS: Final = 5
 HEADER: Final = "X-Identity"
 REQUEST_ID_HEADER: Final = "X-Edge-Request-Id"
 
+OUT_OF_TIME: Final = Counter(
+    "identity_out_of_time_total",
+    "Requests refused because auth's clock and ours differ, or the body took too long",
+)
 
 MIN_SECRET_CHARACTERS: Final = 32
 
@@ -53,7 +58,11 @@ class Signer:
         return self._signer.sign(msgspec.json.encode(identity)).decode()
 
     def check(self, header: str | None, *, method: str, path: str, request_id: str | None) -> Identity:
-        """The identity in `header`; raises InvalidApiKey where it is not one for this very request."""
+        """The identity in `header`.
+
+        Raises InvalidApiKey where it is not one for this very request, and Unavailable where it is and its
+        time is off: then it is our clocks that differ, and the caller's key is as good as ever.
+        """
         if not header:
             raise InvalidApiKey(sent=False)
         try:
@@ -63,6 +72,9 @@ class Signer:
             raise InvalidApiKey(sent=True) from error
         age = time.time() - signed_at.timestamp()
         bound = (identity.method, identity.path, identity.request_id) == (method, path, request_id)
-        if not bound or not -CLOCK_SKEW_SECONDS <= age <= VALID_SECONDS:
+        if not bound:
             raise InvalidApiKey(sent=True)
+        if not -CLOCK_SKEW_SECONDS <= age <= VALID_SECONDS:
+            OUT_OF_TIME.inc()
+            raise Unavailable
         return identity

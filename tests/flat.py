@@ -1,4 +1,4 @@
-"""Pictures of one colour, of any size and any number of scans, coded by hand: the file is small, and so is making it."""
+"""Pictures of one colour, of any size and any number of scans: small files, made without their pixels."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -10,6 +10,10 @@ from tests import pictures
 COLOUR: Final = (223, 122, 100)  # what every JPEG of this module decodes to
 _YCBCR: Final = (150, 100, 180)
 _BLOCK: Final = bytes(1_000_000)
+# Of each pass: the first column and row, and the steps between columns and rows.
+_ADAM7: Final = (
+    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
+)
 
 Scan = tuple[Sequence[int], int, int, int, int]  # components, first and last coefficient, high and low bit
 
@@ -92,14 +96,11 @@ def _coded(bits: str) -> bytes:
 
 
 def png(width: int, height: int, depth: int = 8, colour: int = 2, *, interlaced: bool = False) -> bytes:
-    """All zeros: black, transparent where there is alpha, the first colour (COLOUR) where there is a palette."""
+    """All zeros: black, transparent where there is alpha, COLOUR where there is a palette."""
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
     bits = depth * channels
-    passes = [(0, 0, 1, 1)]
-    if interlaced:
-        passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
     size = 0
-    for x, y, step_x, step_y in passes:
+    for x, y, step_x, step_y in _ADAM7 if interlaced else [(0, 0, 1, 1)]:
         columns, rows = -(-max(0, width - x) // step_x), -(-max(0, height - y) // step_y)
         size += rows * (1 + -(-columns * bits // 8)) if columns else 0
     chunks = [pictures.header(width, height, depth, colour, int(interlaced))]

@@ -12,13 +12,16 @@ rm -f "$run"/control*.sock
 
 # What was deleted while this node was away has no tombstone here: so its cache is emptied before it listens,
 # and the tombstones of before are needed no more than for the requests of that time.
-find "$cache" -mindepth 1 -delete
+find "$cache" -mindepth 1 -delete || exit
 find "$tombstones" -type f -mtime +1 -delete
+rm -f "$tombstones/draining"
 
 setpriv --pdeathsig TERM "$@" -g 'daemon off;' &
 nginx=$!
 trap 'kill -s TERM "$nginx"' TERM INT
-trap 'kill -s QUIT "$nginx"' QUIT
+# Draining, nginx closes its control address at once and goes on to serve the connections that it has: it can
+# hear of no delete any more, so from here on it asks transform for every picture.
+trap ': >"$tombstones/draining"; kill -s QUIT "$nginx"' QUIT
 trap 'kill -s HUP "$nginx"' HUP
 status=0
 while kill -0 "$nginx" 2>/dev/null; do

@@ -25,6 +25,11 @@ def is_ready(path: Path) -> bool:
     return _status(_UnixConnection(path), "/readyz") == 200
 
 
+def is_alive(path: Path) -> bool:
+    """Whether the service, or the nginx, on this Unix socket answers, whatever has become of the others."""
+    return _status(_UnixConnection(path), "/livez") == 200
+
+
 def answers(port: int) -> bool:
     """Whether nginx passes requests on to the services behind it."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)

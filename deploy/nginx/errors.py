@@ -50,7 +50,9 @@ def pages() -> str:
     return "".join(lines)
 
 
-def _location(name: str, status: int, problem: Problem, details: str | None) -> str:
+def _location(
+    name: str, status: int, problem: Problem, details: str | None, headers: str = "api-headers"
+) -> str:
     text = errors.body(problem, details).decode()
     text = text.replace("'", "\\u0027").replace("$", "\\u0024")
     extra = {
@@ -61,7 +63,7 @@ def _location(name: str, status: int, problem: Problem, details: str | None) -> 
     return (
         f"location = /_error/{name} {{\n"
         "    internal;\n"
-        "    include snippets/api-headers.conf;\n"
+        f"    include snippets/{headers}.conf;\n"
         "    add_header Cache-Control no-store always;\n"
         f"{extra}"
         f"    return {status} '{text}';\n"
@@ -72,7 +74,8 @@ def _location(name: str, status: int, problem: Problem, details: str | None) -> 
 def locations() -> str:
     """One internal location for each page, and the CDN's own 404."""
     made = [_location(str(seen), *page) for seen, page in PAGES.items()]
-    made.append(_location("image-not-found", 404, errors.IMAGE_NOT_FOUND, None))
+    # As transform's, headers and all: what is deleted answers as what never was.
+    made.append(_location("image-not-found", 404, errors.IMAGE_NOT_FOUND, None, "cdn-headers"))
     return GENERATED + "\n".join(made)
 
 

@@ -1,8 +1,6 @@
 """Ingest: takes uploads, stores them, and knows what there is."""
 
 import asyncio
-import shutil
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,10 +22,10 @@ from services.ingest.janitor import Janitor
 from services.ingest.routes import ROUTES, State
 from services.ingest.sandbox import Limits, Sandbox
 from services.ingest.settings import Settings
+from services.ingest.spool import open_spool
 from services.ingest.uploads import Uploads
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-OLD_SPOOL_SECONDS: Final = 3600  # longer than any upload may take
 
 
 def main() -> Starlette:
@@ -40,14 +38,13 @@ def main() -> Starlette:
 def build(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[State]:
-        settings.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        remove_old_spools(settings.spool_dir)
         sandbox = Sandbox(
             settings.box_workers,
             settings.box_queue,
             Limits(settings.box_deadline_seconds, settings.box_cpu_seconds, settings.box_memory_bytes),
         )
         async with (
+            open_spool(settings.spool_dir) as spool,
             open_database(
                 settings.database_url, "ingest", MIGRATIONS, settings.database_timeout_seconds
             ) as database,
@@ -59,7 +56,13 @@ def build(settings: Settings) -> Starlette:
             deletions = Deletions(database, objects, edges)
             claims = Claims(settings.database_url, settings.database_timeout_seconds)
             uploads = Uploads(
-                images, objects, deletions, sandbox, claims, Failpoints(settings.failpoints_dir)
+                images,
+                objects,
+                deletions,
+                sandbox,
+                claims,
+                Failpoints(settings.failpoints_dir),
+                at_once=settings.box_workers + settings.box_queue,
             )
             janitor = asyncio.create_task(
                 Janitor(images, deletions, settings.janitor_seconds, settings.pending_seconds).run()
@@ -70,7 +73,7 @@ def build(settings: Settings) -> Starlette:
                 uploads=uploads,
                 images=images,
                 deletions=deletions,
-                spool=settings.spool_dir,
+                spool=spool,
                 cdn_url=settings.public_cdn_url,
             )
             janitor.cancel()
@@ -78,10 +81,3 @@ def build(settings: Settings) -> Starlette:
             await claims.close()
 
     return create_app(ROUTES, lifespan)
-
-
-def remove_old_spools(spool: Path) -> None:
-    """What a killed process left; a younger folder may be another process's."""
-    for folder in spool.iterdir():
-        if time.time() - folder.stat().st_mtime > OLD_SPOOL_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)

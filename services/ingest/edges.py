@@ -14,7 +14,7 @@ from prometheus_client import Counter
 from libs.settings import Secret
 
 TOLD: Final = Counter("edge_tombstones_total", "Tombstones sent to nginx nodes, by how that ended", ["end"])
-AT_ONCE: Final = 16  # requests under way to all nodes together
+AT_ONCE: Final = 16  # requests under way to one node
 
 
 class Told(msgspec.Struct):
@@ -41,7 +41,6 @@ class Edges:
         self._names = names
         self._timeout_seconds = timeout_seconds
         self._headers = {"Authorization": f"Bearer {secret.reveal()}", "Content-Length": "0"}
-        self._at_once = asyncio.Semaphore(AT_ONCE)
         self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     async def close(self) -> None:
@@ -51,13 +50,15 @@ class Edges:
     async def tombstone(self, image_ids: Collection[str], but: Collection[str] = ()) -> Told:
         """Tell every node, except those in `but`; a name that does not resolve counts as a hung node."""
         told = Told()
-        nodes: list[str] = []
+        nodes: set[str] = set()
         for name in self._names:
+            if name in but:
+                continue
             try:
-                nodes += await self._resolve(name)
+                nodes.update(await self._resolve(name))
             except OSError:
                 told.hung.add(name)
-        await asyncio.gather(*(self._tell(node, image_ids, told) for node in nodes if node not in but))
+        await asyncio.gather(*(self._tell(node, image_ids, told) for node in nodes.difference(but)))
         return told
 
     async def _resolve(self, name: str) -> list[str]:
@@ -71,7 +72,17 @@ class Edges:
         return sorted({_address(str(address[0]), int(address[1])) for *_, address in found})
 
     async def _tell(self, node: str, image_ids: Collection[str], told: Told) -> None:
-        ends = await asyncio.gather(*(self._put(node, image_id) for image_id in image_ids))
+        """A node that fails once is asked no more: it would cost a time-out for each picture."""
+        ends: set[str] = set()
+        waiting = iter(image_ids)
+
+        async def work() -> None:
+            for image_id in waiting:
+                if ends - {"acknowledged"}:
+                    return
+                ends.add(await self._put(node, image_id))
+
+        await asyncio.gather(*(work() for _ in range(min(AT_ONCE, len(image_ids)))))
         for end in ("hung", "refused", "acknowledged"):
             if end in ends:
                 getattr(told, end).add(node)
@@ -80,7 +91,7 @@ class Edges:
     async def _put(self, node: str, image_id: str) -> str:
         base = "http://edge" if node.startswith("unix:") else node
         try:
-            async with self._at_once, self._session(node).put(f"{base}/tombstones/{image_id}") as response:
+            async with self._session(node).put(f"{base}/tombstones/{image_id}") as response:
                 end = "acknowledged" if response.status in (201, 204) else "hung"
         except aiohttp.ClientConnectorError as error:
             gone = isinstance(error.os_error, ConnectionRefusedError | FileNotFoundError)

@@ -6,8 +6,8 @@ In flight is an advisory lock of PostgreSQL, so a process that is killed lets go
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,12 +33,15 @@ class Attempt(msgspec.Struct, frozen=True):
     fingerprint: bytes
 
 
-def parse_key(header: str | None) -> str | None:
-    """The key, bare or as a quoted string (RFC 8941 section 3.3.3). Raises INVALID_REQUEST."""
-    if header is None:
+def parse_key(headers: Sequence[str]) -> str | None:
+    """The key in the headers, bare or as a quoted string (RFC 8941 section 3.3.3). Raises INVALID_REQUEST."""
+    if not headers:
         return None
-    quoted = _QUOTED.fullmatch(header.strip())
-    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else header.strip()
+    if len(headers) > 1:
+        raise ApiError(INVALID_REQUEST, f"{HEADER} may be sent once")
+    text = headers[0].strip()
+    quoted = _QUOTED.fullmatch(text)
+    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
     if not _PRINTABLE.fullmatch(key) or len(key) > MAX_LENGTH:
         raise ApiError(INVALID_REQUEST, f"{HEADER} must be 1 to {MAX_LENGTH} printable ASCII characters")
     return key
@@ -77,14 +80,15 @@ class Claims:
             try:
                 yield
             finally:
-                with suppress(DatabaseUnavailable):
-                    await self._ask("SELECT pg_advisory_unlock(hashtextextended($1, 0))", name)
+                await self._unlock(name)
         finally:
             self._held.discard(name)
 
     async def close(self) -> None:
+        """Lets go of every lock."""
         if self._connection is not None:
             self._connection.terminate()
+            self._connection = None
 
     async def _lock(self, name: str) -> None:
         deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
@@ -93,19 +97,37 @@ class Claims:
                 raise _in_use()
             await asyncio.sleep(POLL_SECONDS)
 
+    async def _unlock(self, name: str) -> None:
+        try:
+            await self._ask("SELECT pg_advisory_unlock(hashtextextended($1, 0))", name)
+        except DatabaseUnavailable:
+            await self.close()  # or the key would stay in use for as long as this process lives
+
     async def _ask(self, query: str, name: str) -> bool:
-        async with self._one_at_a_time:
-            try:
-                if self._connection is None or self._connection.is_closed():
-                    self._connection = await asyncpg.connect(
-                        self._url, timeout=self._timeout_seconds, command_timeout=self._timeout_seconds
-                    )
-                return bool(await self._connection.fetchval(query, name))
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                if self._connection is not None:
-                    self._connection.terminate()
-                    self._connection = None
-                raise DatabaseUnavailable from error
+        """Ends in time, the wait for those before us included: they all wait where PostgreSQL hangs."""
+        deadline = asyncio.get_running_loop().time() + self._timeout_seconds
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._one_at_a_time.acquire()
+        except TimeoutError as error:
+            raise DatabaseUnavailable from error
+        try:
+            return bool(await (await self._connect(deadline)).fetchval(query, name, timeout=_left(deadline)))
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            await self.close()
+            raise DatabaseUnavailable from error
+        finally:
+            self._one_at_a_time.release()
+
+    async def _connect(self, deadline: float) -> "asyncpg.Connection[Any]":
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(self._url, timeout=_left(deadline))
+        return self._connection
+
+
+def _left(deadline: float) -> float:
+    """Seconds; never none at all, which asyncpg takes for no limit."""
+    return max(0.1, deadline - asyncio.get_running_loop().time())
 
 
 def _in_use() -> ApiError:

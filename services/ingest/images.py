@@ -146,6 +146,12 @@ class Images:
     async def forget_old_keys(self) -> None:
         await self._database.execute(f"DELETE FROM idempotency_keys WHERE NOT {_KEY_LIVES}")
 
+    async def abandon(self, image_id: str) -> None:
+        """Remove a pending record that has no objects."""
+        await self._database.execute(
+            "DELETE FROM images WHERE image_id = $1 AND status = 'pending'", image_id
+        )
+
     async def find(self, account_id: str, image_id: str) -> Image | None:
         row = await self._database.fetchrow(
             f"SELECT {_FIELDS} FROM images WHERE image_id = $1 AND account_id = $2 AND status = 'ready'",

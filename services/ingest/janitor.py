@@ -17,6 +17,8 @@ STALE: Final = Counter(
     "janitor_stale_uploads_total", "Uploads that never ended, whose traces were taken over"
 )
 
+ROUND_BATCHES: Final = 50  # of a backlog that grows faster than it is worked off, the rest comes later
+
 log = logging.getLogger(__name__)
 
 
@@ -46,9 +48,10 @@ class Janitor:
     async def round(self) -> None:
         stale = await self._deletions.mark_stale(self._pending_seconds)
         STALE.inc(stale)
-        while await self._deletions.retry_due():
-            pass
         await self._images.forget_old_keys()
+        for _ in range(ROUND_BATCHES):
+            if not await self._deletions.retry_due():
+                break
         await self._deletions.count_backlog()
         ROUNDS.labels("done").inc()
         LAST.set(time.time())

@@ -5,17 +5,23 @@ Clean means: upright, 8-bit sRGB, no metadata, baseline. What transform opens wa
 
 from contextlib import suppress
 from pathlib import Path
+from re import compile as regex
 from typing import Final
 
 import msgspec
 import pyvips
 
 from libs.pictures import DEFAULT_QUALITY, FULL, Format, Rendition, rungs
+from services.ingest import raw_alpha
 
 LARGE_PIXELS: Final = (
     4_000_000  # above it, encoder effort falls: a 50-megapixel WebP holds a worker for seconds
 )
+MAX_ALPHA_PIXELS: Final = 20_000_000  # of a WebP whose alpha libwebp compresses, at 33 bytes a pixel
 MASTER_QUALITY: Final = 95
+
+# Of what libjpeg only warns of (its own words): pixels are missing or wrong. decisions/0009
+DAMAGE: Final = regex("(?i)premature end|bad huffman code|bad arithmetic code|instead of RST")
 
 LOADERS: Final = {
     Format.JPEG: pyvips.Image.jpegload_buffer,
@@ -32,13 +38,14 @@ class Made(msgspec.Struct, frozen=True):
     meta: Rendition
 
 
-def make(source: bytes, uploaded: Format, folder: Path) -> list[Made]:
-    """Decode `source` once and write every rendition of it into `folder`.
+def decode(source: bytes, uploaded: Format) -> pyvips.Image:
+    """All of the picture, clean, in memory; raises pyvips.Error where it does not decode whole."""
+    image = upright(whole(source, uploaded))
+    return without_idle_alpha(image).copy(xres=1, yres=1)  # PNG keeps the resolution, which is metadata too
 
-    Raises pyvips.Error where the picture does not decode whole.
-    """
-    image = upright(to_srgb(load(source, uploaded)).copy_memory())
-    image = without_idle_alpha(image).copy(xres=1, yres=1)  # PNG keeps the resolution, which is metadata too
+
+def make(image: pyvips.Image, uploaded: Format, folder: Path) -> list[Made]:
+    """Write every rendition of what `decode` returned into `folder`. A pyvips.Error is a limit of ours."""
 
     def meta(of: pyvips.Image, kind: str) -> Rendition:
         return Rendition(
@@ -63,9 +70,19 @@ def make(source: bytes, uploaded: Format, folder: Path) -> list[Made]:
     return made
 
 
-def load(source: bytes, uploaded: Format) -> pyvips.Image:
-    """The one loader that the magic bytes named, reading top to bottom, failing on damage."""
-    return LOADERS[uploaded](source, access="sequential", fail_on="error")
+def whole(source: bytes, uploaded: Format) -> pyvips.Image:
+    """Every pixel, decoded by the one loader that the magic bytes named; fails on damage."""
+    if uploaded is Format.JPEG:
+        try:
+            return to_srgb(load(source, uploaded, "warning")).copy_memory()
+        except pyvips.Error as error:
+            if DAMAGE.search(str(error)):
+                raise
+    return to_srgb(load(source, uploaded, "error")).copy_memory()
+
+
+def load(source: bytes, uploaded: Format, fail_on: str) -> pyvips.Image:
+    return LOADERS[uploaded](source, access="sequential", fail_on=fail_on)
 
 
 def to_srgb(image: pyvips.Image) -> pyvips.Image:
@@ -86,9 +103,9 @@ def to_srgb(image: pyvips.Image) -> pyvips.Image:
 
 
 def upright(image: pyvips.Image) -> pyvips.Image:
-    """The EXIF orientation, applied."""
-    turned = image.autorot()
-    return turned if turned is image else turned.copy_memory()
+    """The EXIF orientation, applied. An upright one is not copied: it may be 200 MB."""
+    turned = image.get_typeof("orientation") and image.get("orientation") > 1
+    return image.autorot().copy_memory() if turned else image
 
 
 def without_idle_alpha(image: pyvips.Image) -> pyvips.Image:
@@ -100,12 +117,15 @@ def without_idle_alpha(image: pyvips.Image) -> pyvips.Image:
 
 def save_full(image: pyvips.Image, uploaded: Format, path: Path) -> Path:
     """What is served when no parameter is given."""
-    large = image.width * image.height > LARGE_PIXELS
+    pixels = image.width * image.height
+    large = pixels > LARGE_PIXELS
     match uploaded:
         case Format.JPEG:
             image.jpegsave(str(path), Q=DEFAULT_QUALITY, optimize_coding=not large, keep="none")
         case Format.PNG:
             image.pngsave(str(path), compression=2 if large else 6, keep="none")
+        case Format.WEBP if image.hasalpha() and pixels > MAX_ALPHA_PIXELS:
+            raw_alpha.save(image, path, DEFAULT_QUALITY)
         case Format.WEBP:
             image.webpsave(str(path), Q=DEFAULT_QUALITY, effort=0 if large else 4, keep="none")
     return path

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -38,13 +39,14 @@ class State(service.State):
 async def upload(request: Request[State]) -> Response:
     """POST /v1/upload"""
     caller = _caller(request)
-    with tempfile.TemporaryDirectory(dir=request.state["spool"]) as name:
+    uploads, spool_dir = request.state["uploads"], request.state["spool"]
+    with uploads.place(caller.account_id), tempfile.TemporaryDirectory(dir=spool_dir) as name:
         source, folder = Path(name, "source"), Path(name, "renditions")
         folder.mkdir()
         with source.open("wb") as spool:
             form = await read_form(request.headers.get("content-type"), _body(request), spool)
-        key = parse_key(request.headers.get(idempotency.HEADER))
-        image = await request.state["uploads"].take_once(caller, parse(form), source, folder, key)
+        key = parse_key(request.headers.getlist(idempotency.HEADER))
+        image = await uploads.take_once(caller, parse(form), source, folder, key)
     return _json({"success": True} | _describe(image, request))
 
 
@@ -62,7 +64,9 @@ async def delete(request: Request[State]) -> Response:
     """DELETE /v1/images/{image_id}"""
     caller = _caller(request)
     image_id = request.path_params["image_id"]
-    purged = is_image_id(image_id) and await request.state["deletions"].image(caller.account_id, image_id)
+    purged = is_image_id(image_id) and await request.state["deletions"].image(
+        caller.account_id, image_id, caller.request_id
+    )
     if not purged:
         raise ImageNotFound
     return _deleted({"image_id": image_id}, purged)
@@ -71,8 +75,9 @@ async def delete(request: Request[State]) -> Response:
 async def delete_user(request: Request[State]) -> Response:
     """DELETE /v1/users/{user_id}"""
     caller = _caller(request)
-    user_id = parse_user_id(request.path_params["user_id"].encode(errors="surrogateescape"))
-    receipt = await request.state["deletions"].user(caller.account_id, user_id)
+    # As it was sent: the decoded path holds a U+FFFD for what is not UTF-8, which would be another user's id.
+    user_id = parse_user_id(unquote_to_bytes(request.scope["raw_path"].split(b"/", 3)[3]))
+    receipt = await request.state["deletions"].user(caller.account_id, user_id, caller.request_id)
     answer = {
         "user_id": user_id,
         "image_ids": receipt.image_ids,

@@ -37,6 +37,8 @@ CHILD_ENVIRONMENT: Final = {
 # libvips, libpng and libjpeg in their own words.
 OUT_OF_MEMORY: Final = regex("(?i)out of memory|insufficient memory|alloc")
 _PR_SET_PDEATHSIG: Final = 1
+NICENESS: Final = 10  # the kernel prefers who answers requests to who decodes pictures
+MAX_ACCOUNT_PIXELS: Final = 150_000_000  # of one account, in a worker or waiting: some twenty seconds of work
 
 TOO_EXPENSIVE: Final = (
     "This picture takes more time or memory than we give to one; send a smaller or simpler one"
@@ -55,10 +57,10 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """What a worker says of a picture that it could not decode."""
+    """What a worker says where it made no renditions; `ours`: by our limits, not by the picture's damage."""
 
     reason: str
-    out_of_memory: bool
+    ours: bool
 
 
 class Share:
@@ -67,6 +69,7 @@ class Share:
     def __init__(self, workers: int) -> None:
         self.limiter = CapacityLimiter(workers)
         self.jobs = 0
+        self.pixels = 0
 
 
 class Sandbox:
@@ -98,11 +101,11 @@ class Sandbox:
 
         Raises InvalidImage where it does not decode, Unavailable where our own limits end it.
         """
-        async with self._turn(account_id):
+        async with self._turn(account_id, inspected.width * inspected.height):
             with SECONDS.time():
                 result = await self._run(source, inspected, folder)
         if isinstance(result, Refused):
-            if result.out_of_memory:
+            if result.ours:
                 ENDED.labels("memory").inc()
                 raise Unavailable(TOO_EXPENSIVE)
             ENDED.labels("refused").inc()
@@ -124,13 +127,19 @@ class Sandbox:
             raise Unavailable(TOO_EXPENSIVE) from error
 
     @asynccontextmanager
-    async def _turn(self, account_id: str) -> AsyncGenerator[None]:
-        """Wait for this account's share, then for a worker: so one account cannot keep the others waiting."""
-        if self._jobs >= self._workers + self._queue:
+    async def _turn(self, account_id: str, pixels: int) -> AsyncGenerator[None]:
+        """Wait for this account's share, then for a worker: so one account cannot keep the others waiting.
+
+        What would wait for longer than its client does is refused now: jobs are counted, and their pixels.
+        """
+        share = self._shares.get(account_id) or Share(self._share)
+        full = self._jobs >= self._workers + self._queue
+        if full or (share.jobs and share.pixels + pixels > MAX_ACCOUNT_PIXELS):
             ENDED.labels("queue full").inc()
             raise Unavailable(QUEUE_FULL)
-        share = self._shares.setdefault(account_id, Share(self._share))
+        self._shares[account_id] = share
         share.jobs += 1
+        share.pixels += pixels
         self._jobs += 1
         JOBS_NOW.set(self._jobs)
         try:
@@ -140,6 +149,7 @@ class Sandbox:
             self._jobs -= 1
             JOBS_NOW.set(self._jobs)
             share.jobs -= 1
+            share.pixels -= pixels
             if not share.jobs:
                 del self._shares[account_id]
 
@@ -156,6 +166,7 @@ def _confine(limits: Limits) -> None:
 def _warm() -> None:
     """First thing in a worker: it dies with its parent, and libvips reads its settings once, at import."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     os.environ.update(CHILD_ENVIRONMENT)
     import pyvips
 
@@ -173,11 +184,23 @@ def _work(source: Path, inspected: Inspected, folder: Path, limits: Limits) -> "
 
     _confine(limits)
     try:
-        data = source.read_bytes()
-        data = inspected.prefix + b"".join(data[start:end] for start, end in inspected.ranges)
-        return renditions.make(data, inspected.format, folder)
+        image = renditions.decode(_picture(source, inspected), inspected.format)
     except MemoryError:
-        return Refused("out of memory", out_of_memory=True)
+        return Refused("out of memory", ours=True)
     except pyvips.Error as error:
-        reason = str(error)
-        return Refused(reason, out_of_memory=OUT_OF_MEMORY.search(reason) is not None)
+        return Refused(str(error), ours=OUT_OF_MEMORY.search(str(error)) is not None)
+    try:
+        return renditions.make(image, inspected.format, folder)
+    except (MemoryError, pyvips.Error) as error:
+        # It has been decoded whole: what goes wrong now is no fault of the picture's.
+        return Refused(str(error), ours=True)
+
+
+def _picture(source: Path, inspected: Inspected) -> bytes:
+    """What the decoder needs of the file."""
+    with source.open("rb") as file:
+        parts = [inspected.prefix]
+        for start, end in inspected.ranges:
+            file.seek(start)
+            parts.append(file.read(end - start))
+    return b"".join(parts)

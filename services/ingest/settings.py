@@ -41,4 +41,4 @@ class Settings(DeletionSettings, frozen=True, kw_only=True, rename="upper"):
     box_queue: Count = 32
     box_deadline_seconds: Positive = 20
     box_cpu_seconds: Count = 20
-    box_memory_bytes: Annotated[int, Meta(ge=1_000_000_000)] = 1_500_000_000
+    box_memory_bytes: Annotated[int, Meta(ge=1_000_000_000)] = 1_750_000_000

@@ -1,13 +1,16 @@
 """An upload, from the spooled form to the picture that everyone can see."""
 
 import asyncio
+import collections
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 import msgspec
 from anyio import CapacityLimiter
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from libs import errors
 from libs.errors import ApiError, Unavailable
@@ -26,7 +29,14 @@ if TYPE_CHECKING:
     from services.ingest.renditions import Made
 
 MAX_USER_ID_LENGTH: Final = 255
+TOO_MANY: Final = (
+    "Too many uploads are being processed; wait for the seconds in Retry-After and send it again"
+)
 
+UNDER_WAY: Final = Gauge("uploads_under_way", "Uploads from the first byte of the form to the answer")
+REFUSALS: Final = Counter(
+    "upload_refusals_total", "Uploads refused because as many as we take were under way"
+)
 CLEANUPS: Final = Counter("upload_cleanups_total", "Failed uploads by how their traces were removed", ["end"])
 
 
@@ -72,6 +82,7 @@ class Uploads:
         sandbox: Sandbox,
         claims: Claims,
         failpoints: Failpoints,
+        at_once: int,
     ) -> None:
         self._images = images
         self._objects = objects
@@ -82,6 +93,31 @@ class Uploads:
         self._claims = claims
         self._reach = failpoints.reach
         self._cleanups: set[asyncio.Task[None]] = set()
+        self._at_once = at_once
+        self._under_way: collections.Counter[str] = collections.Counter()  # by account
+
+    @contextmanager
+    def place(self, account_id: str) -> Iterator[None]:
+        """One of the uploads that are taken at a time; raises Unavailable where there is none.
+
+        At the door, so that one too many costs neither the disk nor the time of those that were let in. No
+        account has more than half of the places.
+        """
+        total, mine = self._under_way.total(), self._under_way[account_id]
+        if total >= self._at_once or mine >= max(1, self._at_once // 2):
+            REFUSALS.inc()
+            raise Unavailable(TOO_MANY, retry_seconds=1)
+        self._count(account_id, 1)
+        try:
+            yield
+        finally:
+            self._count(account_id, -1)
+
+    def _count(self, account_id: str, change: int) -> None:
+        self._under_way[account_id] += change
+        if not self._under_way[account_id]:
+            del self._under_way[account_id]
+        UNDER_WAY.set(self._under_way.total())
 
     async def take_once(
         self, identity: Identity, upload: Upload, source: Path, folder: Path, key: str | None
@@ -105,7 +141,7 @@ class Uploads:
     ) -> Image:
         """Store the picture in the file `source`; `folder` is empty and private to this upload.
 
-        Raises InvalidImage and its like for the picture, Unavailable for a part that is down; both leave nothing.
+        Raises InvalidImage and its like for the picture, Unavailable for a part that is down; leaves nothing.
         """
         inspected = await anyio.to_thread.run_sync(inspect, source, limiter=self._inspections)
         self._reach("inspected")
@@ -118,7 +154,11 @@ class Uploads:
         self._reach("reserved")
         try:
             made = await self._sandbox.render(identity.account_id, source, inspected, folder)
-            self._reach("rendered")
+        except BaseException:
+            self._clean_up_later(self._images.abandon(image_id))
+            raise
+        self._reach("rendered")
+        try:
             await self._store(image_id, source, made)
             self._reach("stored")
             full = made[0].meta
@@ -128,7 +168,7 @@ class Uploads:
             if image is None:
                 raise Unavailable
         except BaseException:
-            self._clean_up_later(image_id)
+            self._clean_up_later(self._deletions.failed_upload(image_id))
             raise
         self._reach("finished")
         return image
@@ -152,9 +192,9 @@ class Uploads:
         await self._objects.put(original_name(image_id), source, {})
         self._reach("original stored")
 
-    def _clean_up_later(self, image_id: str) -> None:
+    def _clean_up_later(self, removal: Coroutine[None, None, None]) -> None:
         """After the answer: a store that hangs must not make the client wait for it twice."""
-        task = asyncio.create_task(self._clean_up(image_id))
+        task = asyncio.create_task(_clean_up(removal))
         self._cleanups.add(task)
         task.add_done_callback(self._cleanups.discard)
 
@@ -163,11 +203,12 @@ class Uploads:
         if self._cleanups:
             await asyncio.wait(self._cleanups)
 
-    async def _clean_up(self, image_id: str) -> None:
-        """Remove what a failed upload left; what cannot be removed now, its pending record still names."""
-        try:
-            await self._deletions.failed_upload(image_id)
-        except Unavailable:
-            CLEANUPS.labels("left to the janitor").inc()
-        else:
-            CLEANUPS.labels("done").inc()
+
+async def _clean_up(removal: Coroutine[None, None, None]) -> None:
+    """What cannot be removed now is still named by its pending record, or by its row of the outbox."""
+    try:
+        await removal
+    except Unavailable:
+        CLEANUPS.labels("left to the janitor").inc()
+    else:
+        CLEANUPS.labels("done").inc()

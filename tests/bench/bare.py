@@ -1,4 +1,4 @@
-"""libvips in a loop on every core, without any server: `python -m tests.bench.bare KIND FILE SECONDS OUTPUT`."""
+"""libvips in a loop on every core, no server: `python -m tests.bench.bare KIND FILE SECONDS TARGET`."""
 
 import os
 import sys
@@ -51,7 +51,9 @@ def bare(kind: str, file: Path, seconds: float, target: Target) -> tuple[float, 
     processes = [Popen(command, stdout=PIPE) for _ in range(CORES)]
     loops = [msgspec.json.decode(process.communicate()[0], type=Loop) for process in processes]
     renders = sum(loop.renders for loop in loops)
-    return sum(loop.renders / loop.seconds for loop in loops), sum(loop.cpu for loop in loops) / renders * 1000
+    return sum(loop.renders / loop.seconds for loop in loops), sum(
+        loop.cpu for loop in loops
+    ) / renders * 1000
 
 
 def main() -> None:

@@ -2,19 +2,24 @@
 
 import os
 import secrets
+import shutil
 from pathlib import Path
+from typing import Final
 
 from libs.pictures import FULL, LADDER, rendition_name
 
+MAX_LINKS: Final = 60_000  # ext4 takes 65,000
+
 
 class Copies:
-    """Further ids of an uploaded picture in the folder store; the layout is that of libs/objects/folder.py."""
+    """Further ids of an uploaded picture in the folder store; laid out as libs/objects/folder.py does."""
 
     def __init__(self, objects: Path, image_id: str) -> None:
         self._objects = objects
         names = (FULL, *(rung.name for rung in LADDER))
         self._names = [name for name in names if self.path(image_id, name).exists()]
         self._image_id = image_id
+        self._made = 0
 
     def make(self, count: int) -> list[str]:
         """So many new ids."""
@@ -28,8 +33,12 @@ class Copies:
     def _make(self) -> str:
         image_id = f"img_{secrets.token_hex(8)}"
         self.path(image_id, FULL).parent.mkdir(parents=True)
+        self._made += 1
+        copy = shutil.copyfile if self._made % MAX_LINKS == 0 else os.link
         for name in self._names:
-            os.link(self.path(self._image_id, name), self.path(image_id, name))
+            copy(self.path(self._image_id, name), self.path(image_id, name))
+        if copy is shutil.copyfile:
+            self._image_id = image_id  # the further ones are links to this one
         return image_id
 
     def path(self, image_id: str, name: str) -> Path:

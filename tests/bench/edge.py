@@ -1,8 +1,8 @@
-"""The same nginx over other things: a static file, and a service that does nothing."""
+"""The same nginx over other things: static files, services that do nothing, or a transform of its own."""
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -16,11 +16,17 @@ from tests.bench.processes import running, wait_for_port
 from tests.stack import free_port, wait_for
 
 PROCESSES: Final = 2
+SERVICES: Final = ("auth", "ingest", "transform")
 
-# The headers, the log and the tuning of the CDN's location, on files instead of a cache.
-STATIC: Final = """
+# `/open/` is the API without asking auth. The rest are files, with the headers, log and tuning of pictures.
+EXTRA: Final = """
 server {{
     listen 127.0.0.1:{port};
+    location /open/ {{
+        include snippets/proxy.conf;
+        include snippets/api-headers.conf;
+        proxy_pass http://ingest/;
+    }}
     location / {{
         set $image_id "";
         root {folder};
@@ -35,33 +41,39 @@ server {{
 
 
 class Edge(msgspec.Struct, frozen=True):
-    """`port` passes pictures to the service that does nothing; `static_port` serves the files of `folder`."""
+    """`port` is the whole of our configuration; `extra_port` has the files of `folder`, and `/open/`."""
 
     port: int
-    static_port: int
+    extra_port: int
     folder: Path
 
 
 @contextmanager
-def running_edge(root: Path, body_bytes: int) -> Iterator[Edge]:
-    """An nginx of its own below `root`; what does nothing answers with `body_bytes` bytes."""
+def running_edge(root: Path, sockets: Mapping[str, Sequence[Path]]) -> Iterator[Edge]:
+    """An nginx of its own below `root`, over these services; a service that is not named is not there."""
     for name in (*FOLDERS, "run", "files"):
         (root / name).mkdir(parents=True, exist_ok=True)
     edge = Edge(free_port(), free_port(), root / "files")
     state = State(root, root, root)
-    sockets = {service: [root / "run" / f"{service}.sock"] for service in ("auth", "ingest")}
-    sockets["transform"] = [root / "run" / f"nothing-{index}.sock" for index in range(PROCESSES)]
-    nginx.render(nginx.placeholders(Settings(port=edge.port), state, sockets, "secret"), root / "nginx")
-    site = STATIC.format(port=edge.static_port, folder=edge.folder)
-    (root / "nginx" / "sites" / "static.conf").write_text(site)
-    with ExitStack() as stack:
-        for path in sockets["transform"]:
-            path.unlink(missing_ok=True)
-            command = [sys.executable, "-m", "uvicorn", "--factory", "tests.bench.nothing:main", "--uds", str(path)]
-            command += ["--no-access-log", "--timeout-keep-alive", "75", "--log-level", "warning"]
-            environment = {**os.environ, "BODY_BYTES": str(body_bytes)}
-            stack.enter_context(running(command, root / "log" / "nothing.log", environment))
-            wait_for(path.exists)
-        stack.enter_context(running(nginx.command(state), root / "log" / "nginx.log", os.environ))
-        wait_for_port(edge.static_port)
+    servers = {service: list(sockets.get(service, [root / "run" / "nothing.sock"])) for service in SERVICES}
+    nginx.render(nginx.placeholders(Settings(port=edge.port), state, servers, "secret"), root / "nginx")
+    site = EXTRA.format(port=edge.extra_port, folder=edge.folder)
+    (root / "nginx" / "sites" / "extra.conf").write_text(site)
+    with running(nginx.command(state), root / "log" / "nginx.log", os.environ):
+        wait_for_port(edge.extra_port)
         yield edge
+
+
+@contextmanager
+def running_service(root: Path, app: str, environment: Mapping[str, str]) -> Iterator[list[Path]]:
+    """The sockets of an ASGI app, one for each of its processes, started as `make run` starts a service."""
+    root.mkdir(parents=True, exist_ok=True)
+    paths = [root / f"{index}.sock" for index in range(PROCESSES)]
+    with ExitStack() as stack:
+        for path in paths:
+            command = [sys.executable, "-m", "uvicorn", "--factory", app, "--uds", str(path)]
+            command += ["--no-access-log", "--timeout-keep-alive", "75"]
+            stack.enter_context(running(command, root / "log", {**os.environ, **environment}))
+        for path in paths:
+            wait_for(path.exists)
+        yield paths

@@ -16,8 +16,12 @@ class Figures:
     def rows(self) -> list[tuple[str, str, str, list[float]]]:
         return [(*key, values) for key, values in self._values.items()]
 
+    def values(self, row: str, name: str, unit: str) -> list[float]:
+        """Of all rounds; none where it was not measured."""
+        return self._values.get((row, name, unit), [])
+
     def median(self, row: str, name: str, unit: str) -> float | None:
-        values = self._values.get((row, name, unit))
+        values = self.values(row, name, unit)
         return median(values) if values else None
 
     def ratio(self, row: str, unit: str, name: str, other: str) -> float | None:

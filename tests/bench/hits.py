@@ -5,38 +5,42 @@ from typing import Final
 
 from tests.bench.figures import Figures
 from tests.bench.load import Load, drive
-from tests.bench.setting import Setting, say
+from tests.bench.progress import say
+from tests.bench.setting import Setting
 from tests.e2e import calls
 
-PICTURES: Final = 500
-ROW: Final = "hits of 150x150 JPEG"
-HALF: Final = "hits at half that load"
+THUMBNAILS: Final = "hits of 150x150 JPEG"
+FULL: Final = "hits of the full picture, no parameter"
 CONNECTIONS: Final = 64
 PAUSE_MS: Final = 3
 
 
 class Hits:
-    """Keeps its pictures over all rounds."""
+    """So many pictures of one row, all of them in the cache, and again as files."""
 
-    def __init__(self, at: Setting) -> None:
+    def __init__(self, at: Setting, row: str, query: str, pictures: int) -> None:
         self._at = at
-        photo = at.photos["6 MP"]
-        ids = photo.copies.make(PICTURES)
-        self._paths = [f"/{image_id}?w=150&h=150" for image_id in ids]
+        self._row = row
+        ids = at.photos["6 MP"].copies.make(pictures)
+        self._paths = [f"/{image_id}{query}" for image_id in ids]
         self._files = [f"/{image_id}" for image_id in ids]
+        rendered = at.metric("transform", "renders_total")
         with calls.client(at.stack) as cdn:
             for path, file in zip(self._paths, self._files, strict=True):
                 (at.edge.folder / file[1:]).write_bytes(cdn.get(path).content)
+        self.renders = (at.metric("transform", "renders_total") - rendered) / pictures
 
     def measure(self, figures: Figures) -> None:
-        say(ROW)
-        port, static = self._at.stack.port, self._at.edge.static_port
-        ours = self._drive(figures, ROW, "ours", port, self._paths)
-        self._drive(figures, ROW, "static file", static, self._files)
+        say(self._row)
+        port, static = self._at.stack.port, self._at.edge.extra_port
+        figures.add(self._row, "ours", "renders a picture", self.renders)
+        full = self._drive(figures, self._row, "ours", port, self._paths)
+        self._drive(figures, self._row, "static file", static, self._files)
         # Closed loops with pauses: so many connections make half of the full rate.
-        connections = max(2, round(ours.rate / 2 * (PAUSE_MS + 0.5) / 1000))
-        self._drive(figures, HALF, "ours", port, self._paths, connections, PAUSE_MS)
-        self._drive(figures, HALF, "static file", static, self._files, connections, PAUSE_MS)
+        connections = max(2, round(full.rate / 2 * (PAUSE_MS + 0.5) / 1000))
+        half = f"{self._row}, half that load"
+        self._drive(figures, half, "ours", port, self._paths, connections, PAUSE_MS)
+        self._drive(figures, half, "static file", static, self._files, connections, PAUSE_MS)
 
     def _drive(
         self,

@@ -1,5 +1,6 @@
 """As many requests as a server takes: wrk, with every path from a file."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -9,7 +10,11 @@ from typing import Final
 
 import msgspec
 
+from deploy.local.programs import CHECKOUT
+from tests.bench.progress import say
+
 SCRIPT: Final = Path(__file__).with_name("load.lua")
+INSTALL: Final = CHECKOUT / "deploy" / "local" / "install.sh"
 THREADS: Final = 2
 TIMEOUT_SECONDS: Final = 30
 SPARE_SECONDS: Final = 60
@@ -53,7 +58,13 @@ def drive(
         file.write("\n".join(paths) + "\n")
         file.flush()
         targets = ",".join(f"127.0.0.1:{port}" for port in ports)
-        options = [f"-t{THREADS}", f"-c{connections}", f"-d{seconds}s", f"--timeout={TIMEOUT_SECONDS}s", "--latency"]
+        options = [
+            f"-t{THREADS}",
+            f"-c{connections}",
+            f"-d{seconds}s",
+            f"--timeout={TIMEOUT_SECONDS}s",
+            "--latency",
+        ]
         arguments = [file.name, str(THREADS), targets, method, "loop" if loop else "once", str(delay_ms)]
         done = subprocess.run(
             [
@@ -72,7 +83,10 @@ def drive(
 
 
 def program() -> str:
-    """wrk's path."""
+    """wrk's path; installed from the distribution where that can be done."""
+    if not shutil.which("wrk") and shutil.which("apt-get") and os.geteuid() == 0:
+        say("installing wrk")
+        subprocess.run(["bash", str(INSTALL), "wrk"], check=True, stdout=subprocess.DEVNULL)
     found = shutil.which("wrk")
     if not found:
         raise SystemExit("wrk is missing: install it with the package manager (Debian: wrk)")

@@ -1,4 +1,4 @@
-"""A Starlette app that does nothing: the most that transform could answer behind this nginx."""
+"""A Starlette app that does nothing: the most that a service could answer behind this nginx."""
 
 import os
 
@@ -11,7 +11,7 @@ from starlette.routing import Route
 def main() -> Starlette:
     body = os.urandom(int(os.environ["BODY_BYTES"]))
 
-    async def picture(_: Request) -> Response:
+    async def answer(_: Request) -> Response:
         return Response(body, headers={"ETag": '"nothing"'}, media_type="image/jpeg")
 
-    return Starlette(routes=[Route("/{image_id}", picture)])
+    return Starlette(routes=[Route("/{path:path}", answer)])

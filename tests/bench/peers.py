@@ -1,4 +1,4 @@
-"""What else a user could run: thumbor and ipx as released, each as its own documentation says for production."""
+"""What else a user could run: thumbor and ipx as released, each as its documentation says."""
 
 import os
 import subprocess
@@ -12,6 +12,7 @@ import msgspec
 
 from tests.bench.copies import Files
 from tests.bench.processes import running, wait_for_port
+from tests.bench.progress import say
 from tests.stack import free_port
 
 PROCESSES: Final = 2
@@ -86,7 +87,15 @@ def _thumbor(home: Path) -> Iterator[Peer]:
     with ExitStack() as stack:
         ports = [free_port() for _ in range(PROCESSES)]
         for port in ports:
-            command = [str(programs / "thumbor"), "--ip", "127.0.0.1", "--port", str(port), "--conf", str(config)]
+            command = [
+                str(programs / "thumbor"),
+                "--ip",
+                "127.0.0.1",
+                "--port",
+                str(port),
+                "--conf",
+                str(config),
+            ]
             stack.enter_context(running(command, home / "log", os.environ))
         for port in ports:
             wait_for_port(port)
@@ -103,7 +112,7 @@ def _thumbor(home: Path) -> Iterator[Peer]:
 
 
 def _install(command: list[str], home: Path) -> None:
-    print(f"installing {home.name}: {' '.join(command[-2:])}", file=sys.stderr)
+    say(f"installing {home.name}: {' '.join(command[-2:])}")
     subprocess.run(command, cwd=home, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 

@@ -1,4 +1,4 @@
-"""The pictures that are measured: one real photo at 6 and at 24 megapixels, and an avatar as people upload them."""
+"""The pictures that are measured: a real photo at 6 and at 24 megapixels, and an avatar."""
 
 from pathlib import Path
 from typing import Final

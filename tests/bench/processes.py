@@ -22,7 +22,12 @@ def running(
     """The process of `command`, for as long as the block runs."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [*TIED, *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd=cwd
+            [*TIED, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            cwd=cwd,
         )
     try:
         yield process

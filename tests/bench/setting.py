@@ -1,9 +1,7 @@
-"""All that one run needs, started once: our stack, its peers, the limits, and the pictures under many names."""
+"""All that one run needs, started once: our stack, its peers, the limits, the pictures."""
 
 import os
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,12 +10,14 @@ from typing import Final
 import httpx2
 import msgspec
 
+from deploy.local.programs import CHECKOUT
 from tests.bench import photos
 from tests.bench.copies import Copies
-from tests.bench.edge import Edge, running_edge
+from tests.bench.edge import Edge, running_edge, running_service
 from tests.bench.peers import Peer, running_peers
+from tests.bench.progress import say
 from tests.e2e import calls
-from tests.stack import CHECKOUT, Stack, discard
+from tests.stack import Stack, discard
 
 FOLDER: Final = CHECKOUT / "build" / "bench"
 
@@ -33,15 +33,28 @@ class Photo(msgspec.Struct, frozen=True):
 class Setting(msgspec.Struct, frozen=True):
     """`seconds`: how long one contender is driven at a time."""
 
+    root: Path  # for what a part of the run leaves behind until its end
     stack: Stack
     key: str  # of an account without limits
-    edge: Edge
+    edge: Edge  # over a service that does nothing, and the stack's auth
     peers: list[Peer]
     photos: dict[str, Photo]  # "6 MP", "24 MP" and "avatar"
     seconds: int
 
     def peer(self, name: str) -> Peer:
         return next(peer for peer in self.peers if peer.name == name)
+
+    def metric(self, program: str, name: str) -> float:
+        """A counter's value, over all processes; `name` with or without labels."""
+        total = 0.0
+        for process in self.stack.names(program):
+            transport = httpx2.HTTPTransport(uds=str(self.stack.state.run / f"{process}.sock"))
+            with httpx2.Client(transport=transport, base_url="http://localhost") as inside:
+                lines = inside.get("/metrics").text.splitlines()
+            total += sum(
+                float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{"))
+            )
+        return total
 
 
 @contextmanager
@@ -62,15 +75,14 @@ def setting(seconds: int) -> Iterator[Setting]:
         with calls.client(stack, key) as api:
             ours = {name: _uploaded(stack, api, file) for name, file in files.items()}
             thumbnail = api.get(f"/{ours['6 MP'].image_id}?w=150&h=150").content
-        edge = cleanup.enter_context(running_edge(root / "edge", len(thumbnail)))
-        yield Setting(stack, key, edge, peers, ours, seconds)
+        told = {"BODY_BYTES": str(len(thumbnail))}
+        nothing = cleanup.enter_context(running_service(root / "nothing", "tests.bench.nothing:main", told))
+        auth = sorted(stack.state.run.glob("auth-*.sock"))
+        sockets = {"auth": auth, "ingest": nothing, "transform": nothing}
+        edge = cleanup.enter_context(running_edge(root / "edge", sockets))
+        yield Setting(root, stack, key, edge, peers, ours, seconds)
 
 
 def _uploaded(stack: Stack, api: httpx2.Client, file: Path) -> Photo:
     image_id = calls.upload(api, file.read_bytes())["image_id"]
     return Photo(file, image_id, Copies(stack.state.home / "objects", image_id))
-
-
-def say(what: str) -> None:
-    """Progress, which is not the result."""
-    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)

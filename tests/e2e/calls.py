@@ -3,7 +3,7 @@
 import http.client
 import socket
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httpx2
 
@@ -15,7 +15,14 @@ MULTIPART: Final = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 NOWHERE: Final = "img_0000000000000000"
 
 
-def client(stack: Stack, key: str | None = None, **headers: str) -> httpx2.Client:
+class Served(Protocol):
+    """All that a client needs to know of a stack."""
+
+    @property
+    def base_url(self) -> str: ...
+
+
+def client(stack: Served, key: str | None = None, **headers: str) -> httpx2.Client:
     """Sends `key` with every request, where there is one."""
     authorization = {"Authorization": f"Bearer {key}"} if key else {}
     return httpx2.Client(base_url=stack.base_url, headers=authorization | headers, timeout=TIMEOUT_SECONDS)

@@ -15,8 +15,14 @@ from deploy.local import postgres
 from libs.pictures import FULL, rungs
 from tests.stack import Stack, wait_for
 
-# A crash is cleaned up within seconds: the records that an upload left count as stale early.
-QUICK: Final = {"JANITOR_SECONDS": "0.5", "PENDING_SECONDS": "4", "BOX_WORKERS": "1"}
+# A crash is cleaned up within seconds: the records that an upload left count as stale early. One picture may
+# be asked for in any number of sizes.
+QUICK: Final = {
+    "JANITOR_SECONDS": "0.5",
+    "PENDING_SECONDS": "4",
+    "BOX_WORKERS": "1",
+    "PICTURE_BUDGET_SECONDS": "1e6",
+}
 
 
 class Breakable(Stack):
@@ -45,7 +51,10 @@ class Breakable(Stack):
     def hung(self, program: str) -> Iterator[None]:
         """Its processes accept connections and do nothing, for as long as the block runs."""
         processes = [psutil.Process(pid) for pid in self.pids(program)]
-        stopped = [*processes, *(child for process in processes for child in process.children(recursive=True))]
+        stopped = [
+            *processes,
+            *(child for process in processes for child in process.children(recursive=True)),
+        ]
         for process in stopped:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.suspend()
@@ -77,7 +86,9 @@ class Breakable(Stack):
 
     def stored_ids(self) -> set[str]:
         """The pictures of which the folder holds any object."""
-        return {path.name for kind in ("originals", "renditions") for path in self.objects.glob(f"{kind}/*/*")}
+        return {
+            path.name for kind in ("originals", "renditions") for path in self.objects.glob(f"{kind}/*/*")
+        }
 
     def lacks_objects(self, image_id: str, width: int, height: int) -> bool:
         """Whether any object of a picture of this size is missing."""

@@ -9,6 +9,7 @@ import pytest
 from tests import pictures
 from tests.e2e import calls
 from tests.faults.broken import QUICK, Breakable
+from tests.faults.nodes import Pair, running_pair
 from tests.stack import discard
 
 
@@ -58,3 +59,10 @@ def image_id(api: httpx2.Client, picture: bytes) -> str:
 @pytest.fixture
 def failpoints(breakable: Breakable) -> Path:
     return Path(breakable.environment["FAILPOINTS_DIR"])
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """A stack and a second nginx node beside it."""
+    with running_pair(tmp_path_factory.mktemp("pair") / "var") as running:
+        yield running

@@ -1,7 +1,6 @@
 """A small disk that can be full: a tmpfs, where the right to mount one is there."""
 
 import contextlib
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,14 +28,14 @@ def mounted(folder: Path, size: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def filled(folder: Path, leave_bytes: int = 0) -> Iterator[None]:
-    """Nothing but `leave_bytes` is free on the disk of `folder` for as long as the block runs."""
+def filled(folder: Path) -> Iterator[None]:
+    """Nothing is free on the disk of `folder` for as long as the block runs, whoever else writes to it."""
     ballast = folder / "ballast"
-    status = os.statvfs(folder)
-    wanted = status.f_bavail * status.f_frsize - leave_bytes
-    with ballast.open("wb") as file:
-        if wanted > 0:
-            os.posix_fallocate(file.fileno(), 0, wanted)
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1024 * 1024, 4096):
+            with contextlib.suppress(OSError):
+                while file.write(bytes(size)) == size:
+                    pass
     try:
         yield
     finally:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import httpx2
 
 from tests.e2e import calls
-from tests.stack import Stack
 
 Ask = Callable[[httpx2.Client, int], str]
 
@@ -28,7 +27,13 @@ class Load:
     """`ask` makes the request of that number and says in a word what came of it; an exception is "failed"."""
 
     def __init__(
-        self, stack: Stack, ask: Ask, *, key: str | None = None, clients: int = 4, pause_seconds: float = 0.0
+        self,
+        stack: calls.Served,
+        ask: Ask,
+        *,
+        key: str | None = None,
+        clients: int = 4,
+        pause_seconds: float = 0.0,
     ) -> None:
         self._stack = stack
         self._ask = ask

@@ -4,18 +4,20 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
+from signal import SIGCONT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, Signals
 from typing import Final
 
 from deploy.local import nginx, readiness
 from deploy.local.settings import Settings
 from deploy.local.state import FOLDERS, State, load_secrets
-from tests.stack import Stack, free_port, wait_for
+from tests.faults.broken import Breakable
+from tests.stack import Stack, discard, free_port, wait_for
 
 STOP_SECONDS: Final = 30
+SERVICES: Final = ("auth", "ingest", "transform")
 
 
 class Node:
@@ -27,25 +29,25 @@ class Node:
             (folder / name).mkdir(mode=0o700)
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
-        self.base_url = f"http://localhost:{self.port}"
+        self.base_url = f"http://127.0.0.1:{self.port}"
         self.edge = f"unix:{folder}/run/control.sock"
         self.cache = folder / "cache"
         self.tombstones = folder / "tombstones"
 
     def join(self, stack: Stack) -> None:
-        """Render the configuration: the services are those of `stack`."""
-        services = ("auth", "ingest", "transform")
-        sockets = {
-            service: [stack.state.run / f"{name}.sock" for name in stack.names(service)] for service in services
-        }
-        secret = load_secrets(stack.state)["CONTROL_SECRET"]
-        values = nginx.placeholders(
-            Settings(port=self.port, worker_processes="1"), self._state, sockets, secret
-        )
+        """The services behind it are those of `stack`."""
+        run = stack.state.run
+        sockets = {service: [run / f"{name}.sock" for name in stack.names(service)] for service in SERVICES}
+        self.render(sockets, load_secrets(stack.state)["CONTROL_SECRET"])
+
+    def render(self, sockets: Mapping[str, list[Path]], secret: str) -> None:
+        """Write its configuration."""
+        settings = Settings(port=self.port, worker_processes="2")
+        values = nginx.placeholders(settings, self._state, sockets, secret)
         nginx.render(values, self._state.root / "nginx")
 
     def start(self, *, wait: bool = True) -> None:
-        """`wait`: until it answers."""
+        """`wait`: until it answers. It ends with the thread that calls this."""
         self._process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", *nginx.command(self._state)],
             stdin=subprocess.DEVNULL,
@@ -54,7 +56,11 @@ class Node:
             process_group=0,
         )
         if wait:
-            wait_for(lambda: readiness.answers(self.port))
+            wait_for(self.answers)
+
+    def answers(self) -> bool:
+        """Whether it serves, whatever is behind it."""
+        return readiness.is_alive(self._state.run / "control.sock")
 
     def stop(self, number: Signals = SIGTERM) -> None:
         """SIGKILL kills its workers too, as the loss of the machine would."""
@@ -68,11 +74,22 @@ class Node:
         self._process.wait(STOP_SECONDS)
         self._process = None
 
+    def drain(self) -> None:
+        """Let it end as soon as the connections that it has do."""
+        if self._process is not None:
+            self._process.send_signal(SIGQUIT)
+
     def signal(self, number: Signals) -> None:
         """To the whole group of processes."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
+
+    def wipe(self) -> None:
+        """Make it as new: what a machine that takes its place would have."""
+        for folder in (self.cache, self.tombstones):
+            shutil.rmtree(folder)
+            folder.mkdir(mode=0o700)
 
     @contextmanager
     def down(self, number: Signals = SIGTERM) -> Iterator[None]:
@@ -103,3 +120,31 @@ def new_node() -> Iterator[Node]:
     finally:
         node.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Pair:
+    """A running stack whose ingest tells two nodes of deletes: its own, and one that tests may break."""
+
+    def __init__(self, stack: Breakable, other: Node) -> None:
+        self.stack = stack
+        self.other = other
+        self.key = stack.create_account("unlimited")
+        self.origin = f"http://127.0.0.1:{stack.port}"
+        self.base_urls = (self.origin, other.base_url)
+
+    def pending(self) -> int:
+        """Deleted pictures that a node or the store has yet to forget."""
+        return int(self.stack.sql("SELECT count(*) FROM deletions WHERE told_at IS NULL")[0][0])
+
+
+@contextmanager
+def running_pair(state_dir: Path) -> Iterator[Pair]:
+    with new_node() as other:
+        stack = Breakable(state_dir, {"JANITOR_SECONDS": "0.5", "EDGES": other.edge})
+        try:
+            other.join(stack)
+            other.start()
+            yield Pair(stack, other)
+        finally:
+            stack.stop()
+            discard(state_dir)

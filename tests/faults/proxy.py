@@ -12,6 +12,7 @@ from typing import Final
 
 PIECE_BYTES: Final = 65_536
 START_SECONDS: Final = 10
+TURNS: Final = 5
 
 Address = Path | tuple[str, int]
 Faulty = Callable[[bytes], bool]
@@ -94,16 +95,19 @@ class Proxy:
         if self._listener:
             self._listener.close()
             self._listener = None
-        for task in list(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        for _ in range(TURNS):  # of the event loop, in which what was accepted already comes up
+            for task in list(self._connections):
+                task.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
+            await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
         self._connections.add(task)
         try:
-            await self._pass_on(reader, writer)
+            if self._listener:
+                await self._pass_on(reader, writer)
         except (OSError, asyncio.CancelledError):
             pass
         finally:

@@ -1,38 +1,12 @@
 """The record of every upload, in a real PostgreSQL."""
 
-from collections.abc import AsyncGenerator, Iterator
-
 import pytest
 
-from libs.database import Database, open_database
+from libs.database import Database
 from libs.errors import ApiError
-from services.ingest.app import MIGRATIONS
 from services.ingest.images import Cursor, Images
-from tests.servers import PostgresServer, running_postgres
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture
-async def database(server: PostgresServer) -> AsyncGenerator[Database]:
-    async with open_database(server.url(server.create_database()), "ingest", MIGRATIONS, 5) as database:
-        yield database
-
-
-@pytest.fixture
-def images(database: Database) -> Images:
-    return Images(database)
 
 
 async def ready(images: Images, number: int, account: str = "acct_a", user: str = "u") -> str:

@@ -10,7 +10,14 @@ import pyvips
 
 from libs.errors import ApiError
 from libs.pictures import Format
-from services.ingest.inspect import MAX_PROFILE_BYTES, MAX_SCANS, Inspected, InvalidImage, inspect
+from services.ingest.inspect import (
+    MAX_PROFILE_BYTES,
+    MAX_SCANS,
+    SEARCH_BYTES,
+    Inspected,
+    InvalidImage,
+    inspect,
+)
 from tests import pictures
 
 Walk = Callable[[bytes], tuple[Inspected, bytes]]
@@ -60,6 +67,15 @@ def test_what_follows_a_picture_never_reaches_the_decoder(walk: Walk, make: Make
     _, clean = walk(make())
     _, kept = walk(make() + b"<script>alert(1)</script>" * 100)
     assert kept == clean
+
+
+@pytest.mark.parametrize("shift", [-3, -2, -1, 0, 1])
+def test_a_marker_is_found_where_two_slices_of_the_search_meet(walk: Walk, shift: int) -> None:
+    data = pictures.jpeg()
+    start = data.index(b"\xff\xda")
+    coded = start + 2 + int.from_bytes(data[start + 2 : start + 4])
+    long = data[:coded] + b"\1" * (SEARCH_BYTES + shift) + b"\xff\xd9"
+    assert walk(long)[1] == long
 
 
 @pytest.mark.parametrize("make", MAKERS)

@@ -126,16 +126,22 @@ async def test_a_transaction_with_a_hung_server_ends_at_its_time_limit(
 ) -> None:
     """Not at twice the limit: the rollback of a transaction waits for nothing."""
     seconds = 2.0
-    async with open_database(server.url(name), "example", migrations, seconds) as database:
-        await rows(database)
-        began = time.monotonic()
-        with pytest.raises(DatabaseUnavailable), contextlib.ExitStack() as hung:
-            async with database.connection() as connection, connection.transaction():
-                await connection.execute("INSERT INTO rows VALUES (3)")
-                hung.enter_context(server.hung())
-                await connection.execute("INSERT INTO rows VALUES (4)")
-        assert time.monotonic() - began < 2 * seconds
-        assert await _recovers(database)
+
+    async def work() -> None:
+        async with database.connection() as connection, connection.transaction():
+            await connection.execute("INSERT INTO rows VALUES (3)")
+            hung.enter_context(server.hung())
+            await connection.execute("INSERT INTO rows VALUES (4)")
+
+    with contextlib.ExitStack() as hung:
+        async with open_database(server.url(name), "example", migrations, seconds) as database:
+            await rows(database)
+            began = time.monotonic()
+            with pytest.raises(DatabaseUnavailable):
+                await work()
+            assert time.monotonic() - began < 2 * seconds
+            hung.close()
+            assert await _recovers(database)
 
 
 async def test_a_connection_that_the_server_ended_is_replaced(

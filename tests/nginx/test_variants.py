@@ -185,7 +185,8 @@ def test_head_and_get_are_one_entry(edge: Edge) -> None:
     assert [asked.method for asked in edge.upstreams["transform"].asked(image_id)] == ["GET"]
 
 
-def test_nothing_but_the_variant_goes_upstream(edge: Edge) -> None:
+def test_nothing_but_the_variant_and_the_validator_goes_upstream(edge: Edge) -> None:
+    """The validator under its own name (docs/decisions/0007): it says whether to send, never what."""
     image_id = new_image()
     edge.get(
         f"/{image_id}?w=3&secret=1",
@@ -204,7 +205,7 @@ def test_nothing_but_the_variant_goes_upstream(edge: Edge) -> None:
     )
     (asked,) = edge.upstreams["transform"].asked(image_id)
     assert asked.target == f"/{image_id}?w=3&h=&q=&f="
-    assert asked.headers.keys() == {"host", "x-request-id", "x-edge-request-id"}
+    assert asked.headers.keys() == {"host", "x-request-id", "x-edge-request-id", "x-if-none-match"}
     assert asked.headers["x-request-id"] == "kept"
     assert asked.headers["x-edge-request-id"] != "x"
 

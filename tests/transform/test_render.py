@@ -6,7 +6,7 @@ import pytest
 import pyvips
 
 from libs.pictures import Format, Rendition, best_rung
-from services.ingest.renditions import make
+from services.ingest.renditions import decode, make
 from services.transform.masters import Master
 from services.transform.options import Options, resolve
 from services.transform.render import render
@@ -14,7 +14,7 @@ from tests import pictures
 
 
 def masters(data: bytes, uploaded: Format, folder: Path) -> dict[str, Master]:
-    return {one.name: Master(one.path.read_bytes(), one.meta) for one in make(data, uploaded, folder)}
+    return {one.name: Master(one.path.read_bytes(), one.meta) for one in make(decode(data, uploaded), uploaded, folder)}
 
 
 def rendered(of: dict[str, Master], options: Options) -> pyvips.Image:
