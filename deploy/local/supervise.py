@@ -4,6 +4,7 @@ import os
 import resource
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -152,11 +153,21 @@ def _tied(state: State, signal_name: str, user: Sequence[str] = ()) -> list[str]
 
 def _wait_for_socket(state: State, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not state.supervisor_socket.exists():
+    while not _accepts(state.supervisor_socket):
         if process.poll() is not None or time.monotonic() > deadline:
             log = state.log("supervisord")
             raise StartError(f"supervisord did not start: see {log}", tail(log))
         time.sleep(0.02)
+
+
+def _accepts(path: Path) -> bool:
+    """The socket has its name a moment before it listens."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def tail(log: Path, lines: int = 10) -> list[str]:

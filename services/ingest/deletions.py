@@ -136,11 +136,13 @@ class Deletions:
     ) -> list[str]:
         """The records become rows of the outbox, in one statement: the API knows nothing of them now.
 
-        At most MARK_BATCH of them, locked in one order. `condition` has its values from $4 on.
+        At most MARK_BATCH of them, locked in one order, which is that of the index of a user's pictures: in
+        any other, PostgreSQL may read the whole table for each batch. `condition` has its values from $4 on.
         """
         rows = await self._database.fetch(
             "WITH gone AS (DELETE FROM images WHERE image_id IN (SELECT image_id FROM images"
-            f" WHERE {condition} ORDER BY image_id LIMIT $3 FOR UPDATE) RETURNING image_id)"
+            f" WHERE {condition} ORDER BY created_at DESC, image_id DESC LIMIT $3 FOR UPDATE)"
+            " RETURNING image_id)"
             f" INSERT INTO deletions (image_id, next_attempt_at, request_id) SELECT image_id, {_DUE}, $2"
             " FROM gone ON CONFLICT (image_id) DO NOTHING RETURNING image_id",
             lease_seconds,

@@ -20,8 +20,9 @@ from libs.pictures import MAX_PIXELS, MAX_SIDE, Format
 
 MAX_SCANS: Final = 100  # a legal 260 KB file of 2,647 scans costs 14 s to decode
 MAX_PROFILE_BYTES: Final = 4 * 1024 * 1024  # the largest in use are printers', of 2 to 3 MB
-MAX_PARTS: Final = 50_000  # segments or chunks; ten megabytes of picture data come in a few thousand
+MAX_PARTS: Final = 10_000  # segments or chunks; ten megabytes of picture data come in a few thousand
 MAX_EXIF_BYTES: Final = 64 * 1024  # what a JPEG segment can hold
+MAX_GAP_BYTES: Final = 64 * 1024  # between two segments there should be none; every decoder skips some
 SEARCH_BYTES: Final = 256 * 1024  # a search holds the interpreter's lock: 3 ms at worst, not 140
 
 
@@ -129,7 +130,8 @@ class _Jpeg:
 
     def _next_marker(self, position: int) -> int:
         """Where the next one begins; a byte of overlap, since a marker is two."""
-        for start in range(position, len(self.data), SEARCH_BYTES):
+        end = len(self.data) if self.scans else min(len(self.data), position + MAX_GAP_BYTES)
+        for start in range(position, end, SEARCH_BYTES):
             found = self._MARKER.search(self.data, start, start + SEARCH_BYTES + 1)
             if found:
                 return found.start()

@@ -37,7 +37,7 @@ CHILD_ENVIRONMENT: Final = {
 # libvips, libpng and libjpeg in their own words.
 OUT_OF_MEMORY: Final = regex("(?i)out of memory|insufficient memory|alloc")
 _PR_SET_PDEATHSIG: Final = 1
-NICENESS: Final = 10  # the kernel prefers who answers requests to who decodes pictures
+NICENESS: Final = 5  # the kernel prefers who answers requests to who decodes pictures
 MAX_ACCOUNT_PIXELS: Final = 150_000_000  # of one account, in a worker or waiting: some twenty seconds of work
 
 TOO_EXPENSIVE: Final = (

@@ -39,6 +39,6 @@ class Settings(DeletionSettings, frozen=True, kw_only=True, rename="upper"):
     failpoints_dir: Path | None = None  # tests only
     box_workers: Count = 2
     box_queue: Count = 32
-    box_deadline_seconds: Positive = 20
+    box_deadline_seconds: Positive = 30  # with the wait before it, less than nginx waits
     box_cpu_seconds: Count = 20
     box_memory_bytes: Annotated[int, Meta(ge=1_000_000_000)] = 1_750_000_000

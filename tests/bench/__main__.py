@@ -1,6 +1,7 @@
 """The benchmark: `python -m tests.bench`, or with --quick one round of a minute."""
 
 import argparse
+import signal
 import sys
 from contextlib import ExitStack
 from typing import Final
@@ -33,6 +34,7 @@ class Results(msgspec.Struct):
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all that was started is stopped
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--quick", action="store_true", help="one short round, nothing that takes minutes")
     parser.add_argument("--rounds", type=int, default=5)

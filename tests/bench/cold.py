@@ -8,7 +8,7 @@ from libs.pictures import likely_rung
 from tests.bench.bare import SQUARE, WIDE, Target, bare
 from tests.bench.figures import Figures
 from tests.bench.load import Load, drive
-from tests.bench.processes import cpu_seconds, with_children
+from tests.bench.processes import Meter
 from tests.bench.progress import say
 from tests.bench.setting import Photo, Setting
 
@@ -53,15 +53,13 @@ def measure(at: Setting, figures: Figures) -> None:
 
 def _ours(at: Setting, figures: Figures, row: Row, photo: Photo, name: str, query: str) -> None:
     ids = photo.copies.make(ENOUGH["ours"] * at.seconds)
-    processes = {program: with_children(at.stack.pids(program)) for program in ("nginx", "transform")}
     rendered = at.metric("transform", "renders_total")
-    before = {program: cpu_seconds(each) for program, each in processes.items()}
+    meters = {program: Meter(at.stack.pids(program)) for program in ("nginx", "transform")}
     load = drive(
         [at.stack.port], [f"/{image_id}?{query}" for image_id in ids], at.seconds, connections=CONNECTIONS
     )
-    for program, each in processes.items():
-        spent = cpu_seconds(each) - before[program]
-        figures.add(row.name, name, f"CPU ms of {program}", spent / load.requests * 1000)
+    for program, meter in meters.items():
+        figures.add(row.name, name, f"CPU ms of {program}", meter.seconds() / load.requests * 1000)
     rendered = at.metric("transform", "renders_total") - rendered
     if rendered < load.requests:
         raise RuntimeError(
@@ -92,7 +90,7 @@ def _limits(at: Setting, figures: Figures, row: Row, photo: Photo) -> None:
 
 def _ceiling(at: Setting, figures: Figures) -> None:
     """The same nginx, over a service that does nothing."""
-    ids = at.photos["6 MP"].copies.names(ENOUGH["ours"] * 4 * at.seconds)
+    ids = at.photos["6 MP"].copies.names(12_000 * at.seconds)
     load = drive([at.edge.port], [f"/{image_id}?w=150&h=150" for image_id in ids], at.seconds)
     _add(figures, "a service that does nothing, behind the same nginx", "Starlette", load)
 

@@ -52,7 +52,8 @@ class Files:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)  # of an earlier run
+        folder.mkdir(parents=True)
 
     def make(self, photo: Path, count: int) -> list[str]:
         """So many new names of `photo`, which has to be on the folder's disk."""

@@ -14,7 +14,10 @@ class Figures:
         self._values[row, name, unit].append(value)
 
     def rows(self) -> list[tuple[str, str, str, list[float]]]:
-        return [(*key, values) for key, values in self._values.items()]
+        """Each row's together, whenever they were measured."""
+        order = list(dict.fromkeys(row for row, _, _ in self._values))
+        found = [(*key, values) for key, values in self._values.items()]
+        return sorted(found, key=lambda each: order.index(each[0]))
 
     def values(self, row: str, name: str, unit: str) -> list[float]:
         """Of all rounds; none where it was not measured."""

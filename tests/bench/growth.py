@@ -12,6 +12,7 @@ from services.ingest.images import Images
 from tests.bench.copies import Copies
 from tests.bench.figures import Figures
 from tests.bench.load import drive
+from tests.bench.pace import ask
 from tests.bench.progress import say
 from tests.bench.setting import Setting
 from tests.e2e import calls
@@ -23,7 +24,6 @@ PICTURES: Final = 2_000
 HITS: Final = "hits after growth"
 COLD: Final = "cold 150x150 JPEG after growth"
 LISTING: Final = "listing a user's images, of 1,000,000 records"
-FILL_SECONDS: Final = 1_200
 COLD_RATE: Final = 2_500
 
 # A thousand accounts of a thousand pictures; in each, one user has two hundred of them and the others five.
@@ -62,7 +62,7 @@ def measure(at: Setting, figures: Figures, rounds: int) -> str:
         say(f"{VARIANTS:,} variants into the cache")
         ids = copies.make(PICTURES)
         sides = range(16, 16 + VARIANTS // PICTURES)
-        drive([grown.port], [f"/{each}?w={side}" for each in ids for side in sides], FILL_SECONDS)
+        ask(grown.port, [f"/{each}?w={side}" for each in ids for side in sides])
         cached = int(
             subprocess.check_output(["find", str(grown.state.home / "cache"), "-type", "f"]).count(b"\n")
         )
@@ -71,7 +71,7 @@ def measure(at: Setting, figures: Figures, rounds: int) -> str:
         warm["empty"] = [f"/{each}?w=40" for each in photo.copies.make(500)]
         stacks = {"grown": (grown, copies), "empty": (at.stack, photo.copies)}
         for name, (stack, _) in stacks.items():
-            drive([stack.port], warm[name], FILL_SECONDS)
+            ask(stack.port, warm[name])
         for _ in range(rounds):
             for name, (stack, own) in stacks.items():
                 figures.add(

@@ -79,6 +79,8 @@ def drive(
     load = msgspec.json.decode(done.stdout.splitlines()[-1], type=Load)
     if load.failed:
         raise RuntimeError(f"{load.failed} of {load.requests} requests failed, such as {paths[0]}")
+    if load.exhausted:
+        raise RuntimeError(f"{len(paths)} paths were too few for {seconds} s")
     return load
 
 

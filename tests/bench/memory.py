@@ -8,7 +8,7 @@ from typing import Final
 import psutil
 
 from tests.bench.figures import Figures
-from tests.bench.load import drive
+from tests.bench.pace import ask
 from tests.bench.progress import say
 from tests.bench.setting import Setting
 from tests.bench.uploads import Uploader, body
@@ -20,7 +20,6 @@ FORMATS: Final = ("jpg", "webp")
 RENDERS: Final = (10_000, 50_000)
 UPLOADS: Final = (400, 2_000)
 CLIENTS: Final = 4
-TIMEOUT_SECONDS: Final = 1_800
 
 
 def measure(at: Setting, figures: Figures) -> None:
@@ -30,7 +29,7 @@ def measure(at: Setting, figures: Figures) -> None:
     done = 0
     for renders in RENDERS:
         say(f"{renders:,} renders of mixed sizes")
-        drive([at.stack.port], _paths(at, renders - done), TIMEOUT_SECONDS)
+        ask(at.stack.port, _paths(at, renders - done))
         done = renders
         figures.add(TRANSFORM, f"after {renders:,} renders", "MB", _largest(at, "transform"))
     picture = body(at.photos["avatar"].file)

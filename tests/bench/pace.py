@@ -1,8 +1,8 @@
-"""Latency at a set rate: requests leave on time, whether or not the one before has been answered."""
+"""Requests at a set rate, which leave on time whatever becomes of those before; or just so many."""
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import cycle, islice
 from statistics import quantiles
 from typing import Final
@@ -33,6 +33,13 @@ def pace(port: int, paths: Iterable[str], rate: float, seconds: float, headers: 
     return Pace(cuts[49] * 1000, cuts[98] * 1000)
 
 
+def ask(port: int, paths: Sequence[str], connections: int = 16) -> None:
+    """GET each of `paths` once, as fast as they are answered: for filling, not for measuring."""
+    client = _Client(port, "")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(client.all(iter(paths), connections))
+
+
 class _Client:
     """Takes a connection that is free, or opens one more: no request waits for another."""
 
@@ -48,9 +55,20 @@ class _Client:
             await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
             tasks.append(asyncio.create_task(self._get(path)))
         latencies = await asyncio.gather(*tasks)
+        self._close()
+        return latencies
+
+    async def all(self, paths: Iterator[str], connections: int) -> None:
+        async def some() -> None:
+            for path in paths:
+                await self._get(path)
+
+        await asyncio.gather(*(some() for _ in range(connections)))
+        self._close()
+
+    def _close(self) -> None:
         for _, writer in self._free:
             writer.close()
-        return latencies
 
     async def _get(self, path: str) -> float:
         async with asyncio.timeout(TIMEOUT_SECONDS):

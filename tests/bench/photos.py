@@ -1,5 +1,6 @@
 """The pictures that are measured: a real photo at 6 and at 24 megapixels, and an avatar."""
 
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -12,18 +13,20 @@ LARGE_BYTES: Final = 5_000_000
 AVATAR_BYTES: Final = 245_000
 
 
-def landscape() -> Path:
-    """The 6-megapixel photo that image libraries publish benchmarks with."""
+def landscape(folder: Path) -> Path:
+    """The 6-megapixel photo that image libraries are measured with, copied to where it can be linked."""
+    path = folder / LANDSCAPE.name
     if not LANDSCAPE.exists():
         raise SystemExit(f"the benchmark needs {LANDSCAPE.name}: set CORPUS_DIR")
-    return LANDSCAPE
+    shutil.copyfile(LANDSCAPE, path)
+    return path
 
 
 def large(folder: Path) -> Path:
     """The same at 24 megapixels and at least 5 MB: twice as wide and high, with the noise of a sensor."""
     path = folder / "landscape-24mp.jpg"
     if not path.exists():
-        image = _noisy(pyvips.Image.new_from_file(str(landscape())).resize(2), sigma=4)
+        image = _noisy(pyvips.Image.new_from_file(str(landscape(folder))).resize(2), sigma=4)
         path.write_bytes(_of_size(image, LARGE_BYTES))
     return path
 
@@ -32,7 +35,7 @@ def avatar(folder: Path) -> Path:
     """800 x 600 and about 245 KB, the upload of the public documentation."""
     path = folder / "avatar-800x600.jpg"
     if not path.exists():
-        image = pyvips.Image.thumbnail(str(landscape()), 800, height=600, crop="centre")
+        image = pyvips.Image.thumbnail(str(landscape(folder)), 800, height=600, crop="centre")
         path.write_bytes(_of_size(_noisy(image, sigma=3), AVATAR_BYTES))
     return path
 

@@ -53,13 +53,22 @@ def wait_for_port(port: int) -> None:
             return
 
 
-def with_children(pids: Iterable[int]) -> list[psutil.Process]:
-    """These processes and all below them."""
-    tops = [psutil.Process(pid) for pid in pids]
-    return [process for top in tops for process in (top, *top.children(recursive=True))]
+class Meter:
+    """What these processes and all below them use of the processors from now on."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        tops = [psutil.Process(pid) for pid in pids]
+        processes = [process for top in tops for process in (top, *top.children(recursive=True))]
+        self._began = {process: _cpu_seconds(process) for process in processes}
+
+    def seconds(self) -> float:
+        """In user and in kernel mode. What has ended meanwhile counts for nothing: nginx's cache loader."""
+        return sum(max(0.0, _cpu_seconds(process) - began) for process, began in self._began.items())
 
 
-def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
-    """What they have used of the processors since they began, in user and in kernel mode."""
-    times = [process.cpu_times() for process in processes]
-    return float(sum(each.user + each.system for each in times))
+def _cpu_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)

@@ -62,7 +62,7 @@ def setting(seconds: int) -> Iterator[Setting]:
     """Everything started and every picture uploaded."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("LOG_LEVEL", "INFO")
-    files = {"6 MP": photos.landscape(), "24 MP": photos.large(FOLDER), "avatar": photos.avatar(FOLDER)}
+    files = {"6 MP": photos.landscape(FOLDER), "24 MP": photos.large(FOLDER), "avatar": photos.avatar(FOLDER)}
     with ExitStack() as cleanup:
         root = Path(cleanup.enter_context(tempfile.TemporaryDirectory(dir=FOLDER)))
         say("starting thumbor and ipx")

@@ -106,6 +106,10 @@ class Breakable(Stack):
             if self.lacks_objects(row["image_id"], row["width"], row["height"])
         ]
 
+    def defects(self, service: str) -> list[str]:
+        """What its processes have logged as unhandled: each would have been a 500."""
+        return [line for line in self.log(service).splitlines() if '"defect"' in line]
+
     def orphans(self) -> set[str]:
         """What is stored or pending, and of no record that is ready."""
         rows = self.sql("SELECT image_id, status FROM images")

@@ -1,7 +1,9 @@
 """Further nginx nodes beside a running stack: the same services behind another port, cache and tombstones."""
 
 import os
+import random
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,7 +16,7 @@ from deploy.local import nginx, readiness
 from deploy.local.settings import Settings
 from deploy.local.state import FOLDERS, State, load_secrets
 from tests.faults.broken import Breakable
-from tests.stack import Stack, discard, free_port, wait_for
+from tests.stack import Stack, discard, wait_for
 
 STOP_SECONDS: Final = 30
 SERVICES: Final = ("auth", "ingest", "transform")
@@ -28,7 +30,7 @@ class Node:
         for name in (*FOLDERS, "run"):
             (folder / name).mkdir(mode=0o700)
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = free_port()
+        self.port = port_to_keep()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.edge = f"unix:{folder}/run/control.sock"
         self.cache = folder / "cache"
@@ -42,21 +44,32 @@ class Node:
 
     def render(self, sockets: Mapping[str, list[Path]], secret: str) -> None:
         """Write its configuration."""
-        settings = Settings(port=self.port, worker_processes="2")
+        settings = Settings(port=self.port, worker_processes="1")
         values = nginx.placeholders(settings, self._state, sockets, secret)
         nginx.render(values, self._state.root / "nginx")
 
     def start(self, *, wait: bool = True) -> None:
         """`wait`: until it answers. It ends with the thread that calls this."""
-        self._process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", *nginx.command(self._state)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            process_group=0,
-        )
+        with self._state.log("nginx").open("ab") as log:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "TERM", *nginx.command(self._state)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
         if wait:
-            wait_for(self.answers)
+            self.wait()
+
+    def wait(self) -> None:
+        """Until it answers."""
+        wait_for(lambda: self.answers() or self.ended)
+        if self.ended:
+            raise RuntimeError(f"nginx did not start:\n{self._state.log('nginx').read_text()[-2000:]}")
+
+    @property
+    def ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
 
     def answers(self) -> bool:
         """Whether it serves, whatever is behind it."""
@@ -108,6 +121,18 @@ class Node:
             yield
         finally:
             self.signal(SIGCONT)
+
+
+def port_to_keep() -> int:
+    """A port that stays free while the node is down: a client that asks it then may be given any other port.
+
+    Of those that Linux gives to clients, it would even give one the very port that it asks, on both ends.
+    """
+    for port in random.sample(range(20_000, 32_000), 1000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port is free")
 
 
 @contextmanager

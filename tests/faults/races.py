@@ -37,7 +37,7 @@ class Tally:
 
     def __str__(self) -> str:
         return (
-            f"{self.races} races, {self.requests} GETs, {self.overlapped} of them under way during a DELETE;"
+            f"{self.races} races, {self.requests} GETs, {self.overlapped} of them unanswered when DELETE was;"
             f" sent after its 200: {self.after.total()}, of these {len(self.broken)} got a picture;"
             f" answers to DELETE: {dict(self.deletes)}"
         )

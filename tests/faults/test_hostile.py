@@ -20,7 +20,7 @@ from tests.hostile import Attack, End
 from tests.stack import Stack
 
 MAX_BOX_BYTES: Final = 1_000_000_000
-DEADLINE_SECONDS: Final = 20
+DEADLINE_SECONDS: Final = 30
 ANSWER_SECONDS: Final = {End.TOO_LARGE: 0.25, End.WALK: 0.25, End.BOX: 2, End.PICTURE: DEADLINE_SECONDS}
 CODES: Final = {
     End.TOO_LARGE: "IMAGE_DIMENSIONS_TOO_LARGE",
@@ -52,14 +52,13 @@ def other_key(stack: Stack) -> str:
     return stack.create_account("unlimited")
 
 
-def check(answer: httpx2.Response, attack: Attack, cdn: httpx2.Client) -> None:
+def is_right(answer: httpx2.Response, attack: Attack, cdn: httpx2.Client) -> bool:
     if attack.end in CODES:
-        assert calls.refusal(answer) == (400, CODES[attack.end]), attack.name
-        return
-    assert answer.status_code == 200, f"{attack.name}: {answer.text}"
+        return calls.refusal(answer) == (400, CODES[attack.end])
+    if answer.status_code != 200:
+        return False
     first, *_ = siege.views(cdn, answer.json()["image_id"])
-    if attack.show:
-        assert hostile.alike(first, attack.show()), attack.name
+    return attack.show is None or hostile.alike(first, attack.show())
 
 
 @pytest.mark.parametrize("attacks", [SAMPLE, pytest.param(ATTACKS, marks=FULL)], ids=["some", "all"])
@@ -67,7 +66,7 @@ def test_every_attack_is_answered_and_the_box_stays_small(
     attacks: list[Attack], stack: Stack, stranger: httpx2.Client, cdn: httpx2.Client
 ) -> None:
     seconds: dict[End, list[float]] = {end: [] for end in End}
-    late, peaks = [], {}
+    wrong, late, peaks = [], [], {}
     for attack in attacks:
         data = attack.make()
         siege.forget_peaks(stack)
@@ -78,11 +77,13 @@ def test_every_attack_is_answered_and_the_box_stays_small(
         seconds[attack.end].append(took)
         if took > ANSWER_SECONDS[attack.end]:
             late.append(f"{attack.name}: {took:.2f} s")
-        check(answer, attack, cdn)
+        if not is_right(answer, attack, cdn):
+            wrong.append(f"{attack.name}: {answer.status_code}")
     for end, values in seconds.items():
         figures(f"attacks that end as {end}", values)
     worst = max(peaks, key=peaks.__getitem__)
     figure("highest memory of a box", f"{peaks[worst] / MEGABYTE:.0f} MB ({worst})")
+    assert not wrong
     assert peaks[worst] < MAX_BOX_BYTES
     assert len(attacks) < len(ATTACKS) or not late
 

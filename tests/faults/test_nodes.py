@@ -40,7 +40,7 @@ async def in_thread(block: Callable[[], None]) -> None:
 def start(pair: Pair) -> "asyncio.Task[None]":
     """The second node; the task ends when it answers."""
     pair.other.start(wait=False)
-    return asyncio.create_task(in_thread(lambda: wait_for(pair.other.answers)))
+    return asyncio.create_task(in_thread(pair.other.wait))
 
 
 async def deleted_while_down(pair: Pair, races: Races, number: int) -> None:
@@ -130,7 +130,7 @@ async def test_a_node_that_drains_serves_no_deleted_picture_on_connections_it_ha
         (image_id, kept_id) = await warm(pair, races, 2)
         connections = [socket.create_connection(("127.0.0.1", pair.other.port)) for _ in range(4)]
         connections[0].sendall(b"GET /")
-        assert status_of(connections[1], kept_id) == 200  # all are accepted now
+        assert status_of(connections[1], kept_id) == 200  # its one worker has accepted all of them now
         pair.other.drain()
         try:
             await in_thread(lambda: wait_for(lambda: not pair.other.answers()))

@@ -92,6 +92,7 @@ def test_a_rolling_restart_loses_no_request(
 
     loads.run_while(restart)
     loads.figure(f"{rounds} rolling restarts of {service}")
+    assert breakable.defects(service) == []
     assert loads.all_outcomes() == {"200"}
     assert_nothing_is_lost(breakable, loads, cdn)
 
