@@ -11,6 +11,11 @@ LIBRARIES: Final = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib/faketime
 SEEN_AFTER_SECONDS: Final = 1.5  # a process looks at the file once a second
 
 
+def leftovers() -> set[Path]:
+    """Shared memory that faketime leaves where a process is killed."""
+    return {path for name in ("faketime_shm_*", "sem.faketime_sem_*") for path in Path("/dev/shm").glob(name)}
+
+
 def library() -> Path | None:
     """faketime's, where it is installed."""
     found = [path for pattern in LIBRARIES for path in Path("/").glob(pattern.removeprefix("/"))]

@@ -38,7 +38,8 @@ class Tally:
     def __str__(self) -> str:
         return (
             f"{self.races} races, {self.requests} GETs, {self.overlapped} of them unanswered when DELETE was;"
-            f" sent after its 200: {self.after.total()}, of these {len(self.broken)} got a picture;"
+            f" sent after its 200: {self.after.total()}, of these {self.after[NO_ANSWER]} were not answered"
+            f" and {len(self.broken)} got a picture;"
             f" answers to DELETE: {dict(self.deletes)}"
         )
 

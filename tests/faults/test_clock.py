@@ -11,7 +11,7 @@ import pytest
 from tests import pictures
 from tests.e2e import calls
 from tests.faults.broken import QUICK, Breakable
-from tests.faults.clock import SEEN_AFTER_SECONDS, Clock, library
+from tests.faults.clock import SEEN_AFTER_SECONDS, Clock, leftovers, library
 from tests.faults.figures import figure
 from tests.faults.load import Load, outcome
 from tests.stack import discard
@@ -21,11 +21,14 @@ ONE_OF_EACH: Final = {f"{service}_PROCESSES": "1" for service in ("AUTH", "INGES
 
 
 @pytest.fixture(scope="module")
-def clock(tmp_path_factory: pytest.TempPathFactory) -> Clock:
+def clock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clock]:
     found = library()
     if found is None:
         pytest.skip("faketime is not installed")
-    return Clock(found, tmp_path_factory.mktemp("faketime"))
+    before = leftovers()
+    yield Clock(found, tmp_path_factory.mktemp("faketime"))
+    for path in leftovers() - before:
+        path.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")

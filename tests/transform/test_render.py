@@ -14,7 +14,10 @@ from tests import pictures
 
 
 def masters(data: bytes, uploaded: Format, folder: Path) -> dict[str, Master]:
-    return {one.name: Master(one.path.read_bytes(), one.meta) for one in make(decode(data, uploaded), uploaded, folder)}
+    return {
+        one.name: Master(one.path.read_bytes(), one.meta)
+        for one in make(decode(data, uploaded), uploaded, folder)
+    }
 
 
 def rendered(of: dict[str, Master], options: Options) -> pyvips.Image:
