@@ -32,7 +32,6 @@ CHILD_ENVIRONMENT: Final = {
     "VIPS_CONCURRENCY": "1",
     "VIPS_BLOCK_UNTRUSTED": "1",
     "VIPS_MAX_COORD": str(10 * MAX_SIDE),
-    "MALLOC_ARENA_MAX": "2",
 }
 # libvips, libpng and libjpeg in their own words.
 OUT_OF_MEMORY: Final = regex("(?i)out of memory|insufficient memory|alloc")
