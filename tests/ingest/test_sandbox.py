@@ -21,7 +21,12 @@ from services.ingest.renditions import Made
 from services.ingest.sandbox import Limits, Sandbox
 from tests import pictures
 
-pytestmark = pytest.mark.anyio
+# A worker that was killed is dropped by anyio with its pipes open, to be found by the garbage collector.
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 LIMITS = Limits(deadline_seconds=20, cpu_seconds=20, memory_bytes=1_500_000_000)
 
