@@ -36,8 +36,8 @@ def prepare() -> None:
     if not pyvips.API_mode:
         raise RuntimeError("pyvips is not in API mode: install pyvips[binary]")
     pyvips.cache_set_max(0)  # no two renders are alike: single flight saw to it
-    # pyvips hands every message of libvips to Python's logging, debugging ones too, and takes the GIL for each
-    # in the middle of an operation: 0.5 ms of a thumbnail. libvips' warnings go to standard error instead.
+    # pyvips hands every message of libvips to Python's logging, debugging ones too, and takes the GIL for
+    # each in the middle of an operation: 0.5 ms of a thumbnail. Its warnings go to standard error instead.
     pyvips._remove_log_handler()
 
 
