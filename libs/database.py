@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import asyncpg
 from prometheus_client import Counter
@@ -18,6 +18,7 @@ MIGRATION_RETRY_SECONDS: Final = 1
 log = logging.getLogger(__name__)
 
 Connection = asyncpg.pool.PoolConnectionProxy
+Row = asyncpg.Record
 
 # A table that is missing is a migration that has not run yet: wait, do not answer 500.
 _DOWN: Final = (
@@ -36,6 +37,12 @@ _DOWN: Final = (
 
 class DatabaseUnavailable(Unavailable):
     """PostgreSQL is down, hung, full or starting."""
+
+
+class Queries(Protocol):
+    """What can be asked of the pool, and of a connection in the middle of a transaction."""
+
+    async def fetchrow(self, query: str, /, *values: Any) -> Row | None: ...
 
 
 class Database:

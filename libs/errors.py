@@ -23,6 +23,9 @@ INVALID_API_KEY: Final = Problem(
     "The API key is missing or invalid",
     "Send a valid API key in the header 'Authorization: Bearer <key>'",
 )
+INVALID_SESSION: Final = Problem(
+    401, "INVALID_SESSION", "You are not signed in, or no longer", "Sign in again with an API key"
+)
 MISSING_USER_ID: Final = Problem(
     400, "MISSING_USER_ID", "The user_id parameter is required", "Add a form field user_id that is not empty"
 )
@@ -80,6 +83,36 @@ QUOTA_EXCEEDED: Final = Problem(
 ACCOUNT_SUSPENDED: Final = Problem(
     403, "ACCOUNT_SUSPENDED", "This account is suspended", "Ask the operator of this service"
 )
+INVALID_CSRF_TOKEN: Final = Problem(
+    403,
+    "INVALID_CSRF_TOKEN",
+    "The CSRF token is missing or invalid",
+    "Send the csrf_token of GET /v1/session in the header X-CSRF-Token",
+)
+SIGNUP_CLOSED: Final = Problem(
+    403, "SIGNUP_CLOSED", "Nobody can sign up here", "Ask the operator of this service for an account"
+)
+INVALID_INVITE: Final = Problem(
+    403,
+    "INVALID_INVITE",
+    "The invite is missing or not valid",
+    "Send the code of an invite that is not used up as invite; the operator of this service makes them",
+)
+TOO_MANY_KEYS: Final = Problem(
+    403, "TOO_MANY_KEYS", "This account has as many keys as it can have", "Revoke one that is not needed"
+)
+KEY_NOT_FOUND: Final = Problem(
+    404,
+    "KEY_NOT_FOUND",
+    "The key does not exist, is revoked or has expired",
+    "Use the id of a key of GET /v1/keys",
+)
+SESSION_NOT_FOUND: Final = Problem(
+    404,
+    "SESSION_NOT_FOUND",
+    "The session does not exist or has ended",
+    "Use the id of a session of GET /v1/sessions",
+)
 IMAGE_NOT_FOUND: Final = Problem(
     404,
     "IMAGE_NOT_FOUND",
@@ -110,6 +143,7 @@ INTERNAL_ERROR: Final = Problem(
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
 DEFAULT_RETRY_SECONDS: Final = 5
+CHALLENGE: Final = 'Bearer realm="user.photos"'
 
 
 def body(problem: Problem, details: str | None = None) -> bytes:
@@ -156,8 +190,15 @@ class InvalidApiKey(ApiError):
     """RFC 6750 section 3: `error` only where a credential was sent."""
 
     def __init__(self, *, sent: bool) -> None:
-        challenge = 'Bearer realm="user.photos"' + (', error="invalid_token"' if sent else "")
+        challenge = CHALLENGE + (', error="invalid_token"' if sent else "")
         super().__init__(INVALID_API_KEY, headers={"WWW-Authenticate": challenge})
+
+
+class InvalidSession(ApiError):
+    """A cookie of no session. A 401 has to name a challenge (RFC 9110 section 15.5.2)."""
+
+    def __init__(self) -> None:
+        super().__init__(INVALID_SESSION, headers={"WWW-Authenticate": CHALLENGE})
 
 
 async def handle(_: Request, error: Exception) -> Response:

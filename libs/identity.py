@@ -3,11 +3,12 @@
 import time
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from itsdangerous import BadSignature, TimestampSigner
 from prometheus_client import Counter
+from starlette.requests import Request
 
 from libs.errors import InvalidApiKey, Unavailable
 
@@ -36,6 +37,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """A caller, and the one request that it may make.
 
     `request_id` is nginx's own, never the client's: ingest uses it to recognise a retry by nginx.
+    `session_id`: of the session that the caller came with, where it was not a key.
     """
 
     account_id: str
@@ -44,6 +46,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     path: str
     request_id: str
+    session_id: str | None = None
 
 
 class Signer:
@@ -56,6 +59,15 @@ class Signer:
 
     def sign(self, identity: Identity) -> str:
         return self._signer.sign(msgspec.json.encode(identity)).decode()
+
+    def caller(self, request: Request[Any]) -> Identity:
+        """Who makes this request; raises as `check`."""
+        return self.check(
+            request.headers.get(HEADER),
+            method=request.method,
+            path=request.scope["raw_path"].decode("latin-1"),
+            request_id=request.headers.get(REQUEST_ID_HEADER),
+        )
 
     def check(self, header: str | None, *, method: str, path: str, request_id: str | None) -> Identity:
         """The identity in `header`.

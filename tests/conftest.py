@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from tests.stack import Stack, discard
+
+# All tests come from one address.
+MANY_DOORS: Final = {"SIGNUPS_PER_ADDRESS_HOUR": "100000", "SIGN_INS_PER_ADDRESS_HOUR": "100000"}
 
 MakeStack = Callable[..., Stack]
 
@@ -21,7 +24,7 @@ def anyio_backend() -> str:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for all tests that leave it as they found it."""
     state_dir = tmp_path_factory.mktemp("stack") / "var"
-    running = Stack(state_dir)
+    running = Stack(state_dir, MANY_DOORS)
     yield running
     running.stop()
     discard(state_dir)

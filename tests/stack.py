@@ -71,10 +71,13 @@ class Stack:
 
     def create_account(self, plan: str, name: str = "test") -> str:
         """The key of a new account."""
-        arguments = ["create-account", "--name", name, "--plan", plan]
+        return self.admin("create-account", "--name", name, "--plan", plan)
+
+    def admin(self, *arguments: str) -> str:
+        """What auth's admin command prints."""
         done = admin(self.state, arguments, self.environment)
         if done.returncode:
-            raise RuntimeError(f"the account could not be made: {done.stderr}")
+            raise RuntimeError(f"{arguments[0]} failed: {done.stderr}")
         return done.stdout.strip()
 
     def names(self, program: str) -> list[str]:

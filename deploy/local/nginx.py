@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +55,7 @@ def placeholders(
         "CONTROL_SECRET": secret,
         "USER_DIRECTIVE": "user root;" if os.geteuid() == 0 else "",
         "WORKER_PROCESSES": settings.worker_processes,
+        "REAL_IP": _real_ip(settings),
         **{f"{service.upper()}_SERVERS": _servers(paths) for service, paths in sockets.items()},
     }
 
@@ -94,6 +96,20 @@ def _nginx(folder: Path) -> list[str]:
 
 def _servers(paths: list[Path]) -> str:
     return "\n".join(f"server unix:{path} max_fails=0;" for path in paths)
+
+
+def _real_ip(settings: Settings) -> str:
+    """The client's address as trusted proxies say it, the last that is not one of theirs."""
+    proxies = [proxy.strip() for proxy in settings.trusted_proxies.split(",") if proxy.strip()]
+    if not proxies:
+        return ""
+    for proxy in proxies:
+        try:
+            ip_network(proxy)
+        except ValueError as error:
+            raise StartError(f"settings: TRUSTED_PROXIES: {error}") from error
+    header = f"real_ip_header {settings.client_address_header};"
+    return "\n".join([*(f"set_real_ip_from {proxy};" for proxy in proxies), header, "real_ip_recursive on;"])
 
 
 def check() -> int:

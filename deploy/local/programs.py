@@ -60,7 +60,7 @@ def environments(settings: Settings, state: State, secrets: Mapping[str, str]) -
     names = [f"unix:{state.run}/control.sock", *filter(None, [settings.edges])]
     edges = {"EDGES": ",".join(names), "CONTROL_SECRET": secrets["CONTROL_SECRET"]}
     return {
-        "auth": databases | identity | processes | {"REDIS_URL": redis.url(state)},
+        "auth": databases | identity | processes | {"REDIS_URL": redis.url(state), "SIGNUP": settings.signup},
         "ingest": databases | identity | objects | bases | spool | edges,
         "transform": objects,
     }

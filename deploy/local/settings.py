@@ -1,6 +1,6 @@
 """What `make run` can be told; everything else in the environment goes on to the services as it is."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -21,6 +21,9 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     cache_size: str = "1g"
     cache_min_free: str = "200m"
     cache_control: str = "public, max-age=86400, stale-while-revalidate=3600"
+    signup: Literal["open", "invite", "closed"] = "open"
+    trusted_proxies: str = ""  # networks of load balancers that say who the client is, separated by commas
+    client_address_header: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+$")] = "X-Forwarded-For"
     start_deadline_seconds: Annotated[float, Meta(gt=0)] = 90
 
     @property

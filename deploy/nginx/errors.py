@@ -14,6 +14,7 @@ _REQUEST_TOO_SLOW: Final = "The request did not arrive in time; send it again"
 _URL_TOO_LONG: Final = "Shorten the URL"
 _HEADERS_TOO_LARGE: Final = "Shorten the headers"
 _NOT_IMPLEMENTED: Final = "Send the body with a Content-Length or as Transfer-Encoding: chunked"
+_JSON_TOO_LARGE: Final = "Send at most 16,384 bytes of JSON"
 _VERSION: Final = "Use HTTP/1.1"
 
 # The status nginx sees -> the status, the problem and the details it answers.
@@ -72,10 +73,11 @@ def _location(
 
 
 def locations() -> str:
-    """One internal location for each page, and the CDN's own 404."""
+    """One internal location for each page, the CDN's own 404, and the 400 of a large body of JSON."""
     made = [_location(str(seen), *page) for seen, page in PAGES.items()]
     # As transform's, headers and all: what is deleted answers as what never was.
     made.append(_location("image-not-found", 404, errors.IMAGE_NOT_FOUND, None, "cdn-headers"))
+    made.append(_location("json-too-large", 400, errors.INVALID_REQUEST, _JSON_TOO_LARGE))
     return GENERATED + "\n".join(made)
 
 

@@ -1,17 +1,18 @@
-"""Accounts and their keys in PostgreSQL: the SQL of auth."""
+"""Accounts in PostgreSQL, and whose key or session is whose."""
 
 import secrets
-from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
 
-from libs.database import Database
-from services.auth import keys
+from libs.database import Database, Queries, Row
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who holds a key. `epoch`: the account's, as it was read; `expires_at`: seconds since 1970."""
+    """Who holds a key or a session. `epoch`: the account's, as it was read; `expires_at`: seconds since 1970.
+
+    A session has the key that it was made with, and ends no later than that.
+    """
 
     account_id: str
     key_id: str
@@ -19,6 +20,7 @@ class Caller(msgspec.Struct, frozen=True):
     suspended: bool
     expires_at: float | None
     epoch: str
+    session_id: str | None = None
 
     def usable(self, now: float) -> bool:
         return not self.suspended and not self.expired(now)
@@ -28,7 +30,7 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """An account as operators see it."""
+    """An account as its owner and operators see it."""
 
     id: str
     name: str
@@ -36,34 +38,31 @@ class Account(msgspec.Struct, frozen=True):
     plan: str
     status: str
     created_at: datetime
-    keys: int
-
-
-class Key(msgspec.Struct, frozen=True):
-    """What is kept of a key, without the key."""
-
-    id: str
-    name: str
-    created_at: datetime
-    last_used_at: datetime | None
-    expires_at: datetime | None
-    revoked_at: datetime | None
-
-
-class KeyNotFound(Exception):
-    """No such key, or it is revoked already."""
 
 
 class AccountNotFound(Exception):
     """No such account."""
 
 
+FIELDS = "id, name, email, plan, status, created_at"
+
+
 async def find(database: Database, digest: bytes) -> Caller | None:
-    """Who holds the key with this digest; None where it is unknown or revoked."""
+    """Who holds the key or the session with this digest; None where it is unknown or revoked.
+
+    One question for both: their texts differ in form, so no digest can be one of each.
+    """
     row = await database.fetchrow(
-        "SELECT a.id AS account_id, k.id AS key_id, a.plan, a.status, k.expires_at, a.epoch"
-        " FROM auth.keys k JOIN auth.accounts a ON a.id = k.account_id"
-        " WHERE k.hash = $1 AND k.revoked_at IS NULL",
+        "SELECT a.id AS account_id, a.plan, a.status, a.epoch,"
+        " found.key_id, found.session_id, found.expires_at"
+        " FROM ("
+        "  SELECT account_id, id AS key_id, NULL AS session_id, expires_at FROM auth.keys"
+        "  WHERE hash = $1 AND revoked_at IS NULL"
+        "  UNION ALL"
+        "  SELECT s.account_id, s.key_id, s.id, least(s.expires_at, k.expires_at)"
+        "  FROM auth.sessions s JOIN auth.keys k ON k.id = s.key_id"
+        "  WHERE s.hash = $1 AND k.revoked_at IS NULL"
+        " ) found JOIN auth.accounts a ON a.id = found.account_id",
         digest,
     )
     if row is None:
@@ -75,53 +74,34 @@ async def find(database: Database, digest: bytes) -> Caller | None:
         suspended=row["status"] == "suspended",
         expires_at=row["expires_at"].timestamp() if row["expires_at"] else None,
         epoch=str(row["epoch"]),
+        session_id=row["session_id"],
     )
 
 
-async def create(database: Database, *, name: str, email: str | None, plan: str) -> str:
-    """A new account; answers its id."""
-    account_id = f"acct_{secrets.token_hex(8)}"
-    await database.execute(
-        "INSERT INTO auth.accounts (id, name, email, plan) VALUES ($1, $2, $3, $4)",
-        account_id,
+async def create(queries: Queries, *, name: str, email: str | None, plan: str) -> Account:
+    """A new account."""
+    row = await queries.fetchrow(
+        f"INSERT INTO auth.accounts (id, name, email, plan) VALUES ($1, $2, $3, $4) RETURNING {FIELDS}",
+        f"acct_{secrets.token_hex(8)}",
         name,
         email,
         plan,
     )
-    return account_id
-
-
-async def create_key(
-    database: Database, account_id: str, *, name: str, expires_at: datetime | None = None
-) -> tuple[str, str]:
-    """A new key of the account: its id, and the key itself for the only time."""
-    key, key_id = keys.new_key(), keys.new_key_id()
-    row = await database.fetchrow(
-        "INSERT INTO auth.keys (id, account_id, hash, name, expires_at)"
-        " SELECT $1, id, $3, $4, $5 FROM auth.accounts WHERE id = $2 RETURNING id",
-        key_id,
-        account_id,
-        keys.digest(key),
-        name,
-        expires_at,
-    )
     if row is None:
-        raise AccountNotFound(account_id)
-    return key_id, key
+        raise AssertionError("an insert answers its row")
+    return Account(**dict(row))
 
 
-async def revoke_key(database: Database, key_id: str) -> str:
-    """Revokes the key; answers its account's id."""
+async def get(database: Database, account_id: str) -> Account:
+    row = await database.fetchrow(f"SELECT {FIELDS} FROM auth.accounts WHERE id = $1", account_id)
+    return _found(row, account_id)
+
+
+async def rename(database: Database, account_id: str, name: str) -> Account:
     row = await database.fetchrow(
-        "WITH revoked AS ("
-        "  UPDATE auth.keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING account_id"
-        ") UPDATE auth.accounts SET epoch = epoch + 1"
-        " WHERE id = (SELECT account_id FROM revoked) RETURNING id",
-        key_id,
+        f"UPDATE auth.accounts SET name = $2 WHERE id = $1 RETURNING {FIELDS}", account_id, name
     )
-    if row is None:
-        raise KeyNotFound(key_id)
-    return str(row["id"])
+    return _found(row, account_id)
 
 
 async def set_plan(database: Database, account_id: str, plan: str) -> None:
@@ -143,32 +123,18 @@ async def set_status(database: Database, account_id: str, status: str) -> None:
         raise AccountNotFound(account_id)
 
 
-async def list_accounts(database: Database) -> list[Account]:
-    """All accounts, oldest first, with the number of their keys that are not revoked."""
+async def list_accounts(database: Database) -> list[tuple[Account, int]]:
+    """All accounts, oldest first, each with the number of its keys that are not revoked."""
     rows = await database.fetch(
         "SELECT a.id, a.name, a.email, a.plan, a.status, a.created_at,"
         " count(k.id) FILTER (WHERE k.revoked_at IS NULL) AS keys"
         " FROM auth.accounts a LEFT JOIN auth.keys k ON k.account_id = a.id"
         " GROUP BY a.id ORDER BY a.created_at, a.id"
     )
-    return [Account(**dict(row)) for row in rows]
+    return [(Account(**{name: row[name] for name in Account.__struct_fields__}), row["keys"]) for row in rows]
 
 
-async def record_uses(database: Database, uses: Mapping[str, datetime]) -> None:
-    """`uses`: key id to the time of its last use."""
-    await database.execute(
-        "UPDATE auth.keys k SET last_used_at = greatest(k.last_used_at, u.at)"
-        " FROM unnest($1::text[], $2::timestamptz[]) AS u (id, at) WHERE k.id = u.id",
-        list(uses),
-        list(uses.values()),
-    )
-
-
-async def list_keys(database: Database, account_id: str) -> list[Key]:
-    """The account's keys, oldest first."""
-    rows = await database.fetch(
-        "SELECT id, name, created_at, last_used_at, expires_at, revoked_at FROM auth.keys"
-        " WHERE account_id = $1 ORDER BY created_at, id",
-        account_id,
-    )
-    return [Key(**dict(row)) for row in rows]
+def _found(row: Row | None, account_id: str) -> Account:
+    if row is None:
+        raise AccountNotFound(account_id)
+    return Account(**dict(row))

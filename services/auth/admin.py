@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from libs.database import Database, DatabaseUnavailable, open_database
 from libs.settings import load
-from services.auth import accounts, keys
-from services.auth.accounts import AccountNotFound, KeyNotFound
+from services.auth import accounts, keyring, keys
+from services.auth.accounts import AccountNotFound
 from services.auth.app import MIGRATIONS, SCHEMA
 from services.auth.bucket import BucketUnavailable, open_shared_bucket
+from services.auth.keyring import KeyNotFound
 from services.auth.plans import Plans
 from services.auth.settings import AdminSettings
 
@@ -32,11 +33,11 @@ class Admin:
 
     async def create_account(self, arguments: argparse.Namespace) -> None:
         self._check_plan(arguments.plan)
-        account_id = await accounts.create(
+        account = await accounts.create(
             self._database, name=arguments.name, email=arguments.email, plan=arguments.plan
         )
-        note(f"account {account_id}")
-        await self._create_key(account_id, "first", None)
+        note(f"account {account.id}")
+        await self._create_key(account.id, "first", None)
 
     async def create_key(self, arguments: argparse.Namespace) -> None:
         days = arguments.expires_days
@@ -44,12 +45,12 @@ class Admin:
         await self._create_key(arguments.account, arguments.name, expires_at)
 
     async def _create_key(self, account_id: str, name: str, expires_at: datetime | None) -> None:
-        key_id, key = await accounts.create_key(self._database, account_id, name=name, expires_at=expires_at)
-        note(f"key {key_id}")
-        print(key)
+        key, text = await keyring.create(self._database, account_id, name=name, expires_at=expires_at)
+        note(f"key {key.id}")
+        print(text)
 
     async def revoke_key(self, arguments: argparse.Namespace) -> None:
-        account_id = await accounts.revoke_key(self._database, arguments.key)
+        account_id = await keyring.revoke(self._database, arguments.key)
         await self._announce(account_id, arguments.key)
 
     async def set_plan(self, arguments: argparse.Namespace) -> None:
@@ -66,12 +67,12 @@ class Admin:
         await self._announce(arguments.account)
 
     async def list_accounts(self, _: argparse.Namespace) -> None:
-        for account in await accounts.list_accounts(self._database):
-            fields = (account.id, account.plan, account.status, f"{account.keys} keys", account.name)
+        for account, count in await accounts.list_accounts(self._database):
+            fields = (account.id, account.plan, account.status, f"{count} keys", account.name)
             print("\t".join((*fields, account.email or "")).rstrip())
 
     async def list_keys(self, arguments: argparse.Namespace) -> None:
-        for key in await accounts.list_keys(self._database, arguments.account):
+        for key in await keyring.list_all(self._database, arguments.account):
             state = f"revoked {_day(key.revoked_at)}" if key.revoked_at else "active"
             expires, used = _day(key.expires_at), _day(key.last_used_at)
             print("\t".join((key.id, state, f"expires {expires}", f"last used {used}", key.name)))
@@ -89,14 +90,14 @@ class Admin:
         if not self._plans.known(plan):
             raise UsageError(f"there is no plan {plan!r}; PLANS has {', '.join(self._plans.names())}")
 
-    async def _announce(self, account_id: str, revoked_key_id: str | None = None) -> None:
+    async def _announce(self, account_id: str, *revoked_ids: str) -> None:
         """Makes the change hold on the next request."""
         if self._settings.redis_url is None:
             note("warning: REDIS_URL is not set; the change holds within 60 seconds")
             return
         async with open_shared_bucket(self._settings.redis_url.reveal(), REDIS_TIMEOUT_SECONDS) as shared:
             try:
-                await shared.changed(account_id, revoked_key_id)
+                await shared.changed(account_id, *revoked_ids)
             except BucketUnavailable:
                 note("warning: Redis does not answer; the change holds within 60 seconds")
 

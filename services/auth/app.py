@@ -13,14 +13,19 @@ from libs.database import open_database
 from libs.identity import Signer, parse_secrets
 from libs.service import Degraded
 from libs.settings import load
-from services.auth import accounts
+from services.auth import accounts, keyring
 from services.auth.authorizer import Authorizer
 from services.auth.bucket import BucketUnavailable, SharedBucket, open_shared_bucket
 from services.auth.callers import Callers
+from services.auth.changes import Changes
+from services.auth.csrf import Csrf
+from services.auth.limiter import Limiter
 from services.auth.local_buckets import LocalBuckets
 from services.auth.plans import Plans
-from services.auth.routes import ROUTES, State
+from services.auth.routes import ROUTES
+from services.auth.routes.state import State
 from services.auth.settings import Settings
+from services.auth.signups import Signups
 from services.auth.uses import Uses
 
 SCHEMA = "auth"
@@ -53,19 +58,30 @@ def create_app(settings: Settings) -> Starlette:
                 fresh_seconds=settings.key_fresh_seconds,
                 stale_seconds=settings.key_stale_seconds,
             )
-            uses = Uses(partial(accounts.record_uses, database), settings.last_use_seconds)
+            uses = Uses(partial(keyring.record_uses, database), settings.last_use_seconds)
+            local, plans = LocalBuckets(settings.auth_processes), Plans.parse(settings.plans)
+            secrets = parse_secrets(settings.identity_secrets.reveal())
+            limiter = Limiter(shared, local)
             flushing = asyncio.create_task(uses.flush_for_ever())
             try:
                 yield State(
                     checks={"postgres": database.ready, "redis": partial(_redis_ready, shared)},
-                    authorizer=Authorizer(
-                        callers,
-                        shared,
-                        LocalBuckets(settings.auth_processes),
-                        Plans.parse(settings.plans),
-                        uses,
+                    authorizer=Authorizer(callers, shared, local, plans, uses),
+                    signer=Signer(secrets),
+                    csrf=Csrf(secrets),
+                    database=database,
+                    changes=Changes(shared),
+                    plans=plans,
+                    signups=Signups(
+                        database,
+                        limiter,
+                        settings.signup,
+                        settings.signup_plan,
+                        per_address=settings.signups_per_address_hour,
+                        in_all=settings.signups_hour,
                     ),
-                    signer=Signer(parse_secrets(settings.identity_secrets.reveal())),
+                    limiter=limiter,
+                    sign_ins=settings.sign_ins_per_address_hour,
                 )
             finally:
                 flushing.cancel()

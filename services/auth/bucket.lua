@@ -1,11 +1,12 @@
 -- One request of one account: is the caller's knowledge of it current, is its key revoked, and is a token left?
 --
--- KEYS  1 bucket: "<level>:<time>"   2 epoch   3 set of the ids of keys revoked lately
+-- KEYS  1 bucket: "<level>:<time>"   2 epoch   3 set of the ids of keys and sessions revoked lately
 -- ARGV  1 key id
---       2 epoch that the caller's entry was read with
+--       2 epoch that the caller's entry was read with, or "-" where there is no entry to be current
 --       3 epoch that the caller saw here before it read that entry, or "-"
---       4 tokens a minute, 0 = unlimited   5 burst   6 cost in tokens
--- Answers { epoch here, current, revoked, allowed, tokens left, microseconds to the next token, to a full bucket }.
+--       4 tokens a minute, 0 = unlimited   5 burst   6 cost in tokens   7 session id, or "-"
+-- Answers { epoch here, current, revoked, allowed, tokens left, microseconds to the next token (or to as many as
+-- it costs), to a full bucket }.
 --
 -- All sums are of whole numbers below 2^53, which a double holds exactly: a token is 60,000,000 units, so that
 -- each microsecond brings exactly `tokens a minute` units.
@@ -13,14 +14,15 @@ local UNITS = 60000000
 local EPOCH_SECONDS = 86400
 
 local epoch = redis.call('GET', KEYS[2]) or ''
-if epoch ~= ARGV[2] then
+if ARGV[2] ~= '-' and epoch ~= ARGV[2] then
   if epoch ~= ARGV[3] then
     return { epoch, 0, 0, 0, 0, 0, 0 }
   end
   -- The entry was read after this very epoch was seen, so it is at least as new as what changed it.
   redis.call('SET', KEYS[2], ARGV[2], 'EX', EPOCH_SECONDS)
 end
-if redis.call('SISMEMBER', KEYS[3], ARGV[1]) == 1 then
+if redis.call('SISMEMBER', KEYS[3], ARGV[1]) == 1
+    or (ARGV[7] ~= '-' and redis.call('SISMEMBER', KEYS[3], ARGV[7]) == 1) then
   return { epoch, 1, 1, 0, 0, 0, 0 }
 end
 
@@ -56,6 +58,6 @@ end
 return {
   epoch, 1, 0, allowed,
   math.floor(level / UNITS),
-  math.ceil(math.max(0, UNITS - level) / rate),
+  math.ceil(math.max(0, math.max(UNITS, cost) - level) / rate),
   math.ceil((full - level) / rate),
 }

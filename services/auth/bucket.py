@@ -1,4 +1,4 @@
-"""A token bucket per account in Redis, shared by all processes."""
+"""Token buckets in Redis, shared by all processes: one or two an account, and those of the open doors."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,12 @@ UNITS: Final = (
 
 CONNECTIONS: Final = 4  # all calls of one moment share a pipeline, so few are ever open
 SOCKET_TIMEOUT_SECONDS: Final = 2.0
+CHANGE_TIMEOUT_SECONDS: Final = 1.0  # a change waits longer than a request: it holds at once or in a minute
 REVOKED_SECONDS: Final = 24 * 60 * 60  # longer than any cached key is believed
+
+PLAN: Final = "bucket"  # an account's own, at its plan's rate
+DASHBOARD: Final = "dashboard"  # the same account's, for what its sessions ask
+NONE: Final = "-"
 
 FAILURES: Final = Counter("redis_failures_total", "Round trips that failed or ran out of time", ["reason"])
 BREAKER_OPEN: Final = Gauge("redis_breaker_open", "1 while Redis is asked once a second only")
@@ -67,22 +72,39 @@ class SharedBucket:
         self._sender: asyncio.Task[None] | None = None
 
     async def take(
-        self, account_id: str, key_id: str, rate: Rate | None, *, cost: int, epoch: str, seen: str | None
+        self,
+        account_id: str,
+        key_id: str,
+        rate: Rate | None,
+        *,
+        cost: int,
+        epoch: str,
+        seen: str | None,
+        session_id: str | None = None,
+        bucket: str = PLAN,
     ) -> Answer:
         """Takes `cost` tokens if what the caller knows is current: `epoch`, read after Redis had `seen`."""
+        known = key_id, epoch, _or_none(seen)
+        return await self._take(_names(account_id, bucket), known, rate, cost, session_id)
+
+    async def take_from(self, name: str, rate: Rate | None, *, cost: int, bucket: str = PLAN) -> Decision:
+        """Takes `cost` tokens, whoever asks: of the account `name`, or of a bucket that is no account's."""
+        return (await self._take(_names(name, bucket), (NONE, NONE, NONE), rate, cost, None)).decision
+
+    async def _take(
+        self,
+        names: tuple[str, str, str],
+        known: tuple[str, str, str],
+        rate: Rate | None,
+        cost: int,
+        session_id: str | None,
+    ) -> Answer:
         if not self._breaker.allows():
             raise BucketUnavailable
+        limit = (rate.per_minute, rate.burst) if rate else (0, 0)
         call = _Call(
             asyncio.get_running_loop().create_future(),
-            (
-                *_names(account_id),
-                key_id,
-                epoch,
-                "-" if seen is None else seen,
-                rate.per_minute if rate else 0,
-                rate.burst if rate else 0,
-                cost,
-            ),
+            (*names, *known, *limit, cost, _or_none(session_id)),
         )
         self._waiting.append(call)
         if self._sender is None:
@@ -148,23 +170,23 @@ class SharedBucket:
             log.warning("Redis is back")
         self._breaker.succeeded()
 
-    async def changed(self, account_id: str, revoked_key_id: str | None = None) -> None:
-        """Makes every process read the account's keys again; call it after the change is committed."""
+    async def changed(self, account_id: str, *revoked_ids: str) -> None:
+        """Makes every process read the account's keys and sessions again; call it after the commit."""
         _, epoch, revoked = _names(account_id)
         pipeline = self._redis.pipeline(transaction=True)
         # Random, so that it differs from every epoch that anybody holds, and from the last change's.
         pipeline.set(epoch, f"changed-{secrets.token_hex(8)}", ex=REVOKED_SECONDS)
-        if revoked_key_id is not None:
-            pipeline.sadd(revoked, revoked_key_id)
+        if revoked_ids:
+            pipeline.sadd(revoked, *revoked_ids)
             pipeline.expire(revoked, REVOKED_SECONDS)
-        await self._bounded(pipeline.execute())
+        await self._bounded(max(self._timeout_seconds, CHANGE_TIMEOUT_SECONDS), pipeline.execute())
 
     async def ready(self) -> None:
-        await self._bounded(self._redis.echo("ready"))
+        await self._bounded(self._timeout_seconds, self._redis.echo("ready"))
 
-    async def _bounded(self, call: Awaitable[object]) -> None:
+    async def _bounded(self, seconds: float, call: Awaitable[object]) -> None:
         try:
-            await within(self._timeout_seconds, call)
+            await within(seconds, call)
         except _DOWN as error:
             raise BucketUnavailable from error
 
@@ -191,10 +213,14 @@ class _Call(msgspec.Struct, eq=False):
             self.reply.set_exception(unavailable)
 
 
-def _names(account_id: str) -> tuple[str, str, str]:
-    """The braces keep an account's three keys in one slot of a Redis cluster."""
-    tag = f"auth:{{{account_id}}}"
-    return f"{tag}:bucket", f"{tag}:epoch", f"{tag}:revoked"
+def _names(name: str, bucket: str = PLAN) -> tuple[str, str, str]:
+    """The braces keep an account's keys in one slot of a Redis cluster."""
+    tag = f"auth:{{{name}}}"
+    return f"{tag}:{bucket}", f"{tag}:epoch", f"{tag}:revoked"
+
+
+def _or_none(text: str | None) -> str:
+    return NONE if text is None else text
 
 
 @contextlib.asynccontextmanager

@@ -26,6 +26,11 @@ def new_key_id() -> str:
     return f"key_{secrets.token_hex(8)}"
 
 
+def hint(key: str) -> str:
+    """The last characters, by which its owner knows it: 24 bits of the checksum, of no help to a guesser."""
+    return key[-4:]
+
+
 def checksum(unchecked: str) -> str:
     """CRC32 of everything before it in base62: a scanner tells a leaked key from noise without asking us."""
     rest = zlib.crc32(unchecked.encode())

@@ -1,4 +1,4 @@
-"""A token bucket per account in this process, for when Redis is away."""
+"""Token buckets in this process, for when Redis is away."""
 
 from collections import OrderedDict
 from typing import Final
@@ -10,7 +10,7 @@ from services.auth.plans import Rate
 UNITS: Final = (
     60_000_000  # a token, so that one microsecond brings `per_minute` units: no fractions, no drift
 )
-MAX_ACCOUNTS: Final = 100_000
+MAX_BUCKETS: Final = 100_000
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -28,29 +28,29 @@ UNLIMITED: Final = Decision(allowed=True, left=0, next_token=0, full=0)
 class LocalBuckets:
     """The buckets of this process at a plan's rate divided by `processes`: together they keep to the plan."""
 
-    def __init__(self, processes: int, accounts: int = MAX_ACCOUNTS) -> None:
+    def __init__(self, processes: int, buckets: int = MAX_BUCKETS) -> None:
         self._processes = processes
-        self._accounts = accounts
+        self._buckets = buckets
         self._levels: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
-    def take(self, account_id: str, rate: Rate | None, *, cost: int, now: int) -> Decision:
-        """`now`: microseconds of any clock that never goes back."""
+    def take(self, name: str, rate: Rate | None, *, cost: int, now: int) -> Decision:
+        """`name`: the bucket's; `now`: microseconds of any clock that never goes back."""
         if rate is None:
             return UNLIMITED
         token = UNITS * self._processes
-        full = token * max(1, rate.burst // self._processes)
-        level, at = self._levels.get(account_id, (full, now))
+        full = token * max(1, cost, rate.burst // self._processes)
+        level, at = self._levels.get(name, (full, now))
         level = min(full, level + (now - at) * rate.per_minute)
         allowed = level >= cost * token
         if allowed:
             level -= cost * token
-        self._levels[account_id] = level, now
-        self._levels.move_to_end(account_id)
-        if len(self._levels) > self._accounts:
+        self._levels[name] = level, now
+        self._levels.move_to_end(name)
+        if len(self._levels) > self._buckets:
             self._levels.popitem(last=False)
         return Decision(
             allowed,
             left=level // token,
-            next_token=-(-max(0, token - level) // rate.per_minute),
+            next_token=-(-max(0, token * max(1, cost) - level) // rate.per_minute),
             full=-(-(full - level) // rate.per_minute),
         )

@@ -33,6 +33,10 @@ DEFAULT: Final = (
 )
 
 
+# Of an account's sessions, whatever its plan: looking at the dashboard costs an application no request.
+DASHBOARD: Final = Plan("dashboard", Rate(per_minute=600, burst=200))
+
+
 class Plans:
     """The table of plans."""
 

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from libs import identity, service
+from libs import service
 from libs.errors import INVALID_PARAMETER, INVALID_REQUEST, ApiError, ImageNotFound
 from libs.identity import Identity, Signer
 from libs.pictures import is_image_id
@@ -113,12 +113,7 @@ async def index(request: Request[State]) -> Response:
 
 
 def _caller(request: Request[State]) -> Identity:
-    return request.state["signer"].check(
-        request.headers.get(identity.HEADER),
-        method=request.method,
-        path=request.scope["raw_path"].decode("latin-1"),
-        request_id=request.headers.get(identity.REQUEST_ID_HEADER),
-    )
+    return request.state["signer"].caller(request)
 
 
 async def _body(request: Request[State]) -> AsyncIterator[bytes]:

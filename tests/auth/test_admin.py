@@ -6,8 +6,9 @@ import pytest
 
 from libs.settings import Secret
 from services.auth import keys
-from services.auth.accounts import AccountNotFound, KeyNotFound
+from services.auth.accounts import AccountNotFound
 from services.auth.admin import UsageError
+from services.auth.keyring import KeyNotFound
 from services.auth.settings import AdminSettings
 from tests.auth.conftest import Admin, Environment
 from tests.servers import PostgresServer

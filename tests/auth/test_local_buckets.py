@@ -39,7 +39,7 @@ def test_accounts_do_not_share() -> None:
 
 
 def test_the_memory_is_bounded_and_the_latest_stay() -> None:
-    buckets = LocalBuckets(1, accounts=2)
+    buckets = LocalBuckets(1, buckets=2)
     for account in ("a", "b", "a", "c", "a"):
         left = buckets.take(account, SLOW, cost=1, now=0).left
     assert left == 2

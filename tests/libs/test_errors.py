@@ -10,6 +10,7 @@ from libs.errors import ApiError, ImageNotFound, InvalidApiKey, Problem, Unavail
 # What clients have been promised: the public documentation and the design's table.
 PROMISED = {
     "INVALID_API_KEY": 401,
+    "INVALID_SESSION": 401,
     "MISSING_USER_ID": 400,
     "INVALID_USER_ID": 400,
     "MISSING_IMAGE": 400,
@@ -23,6 +24,12 @@ PROMISED = {
     "IDEMPOTENCY_KEY_REUSED": 422,
     "QUOTA_EXCEEDED": 403,
     "ACCOUNT_SUSPENDED": 403,
+    "INVALID_CSRF_TOKEN": 403,
+    "SIGNUP_CLOSED": 403,
+    "INVALID_INVITE": 403,
+    "TOO_MANY_KEYS": 403,
+    "KEY_NOT_FOUND": 404,
+    "SESSION_NOT_FOUND": 404,
     "IMAGE_NOT_FOUND": 404,
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,

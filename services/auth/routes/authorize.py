@@ -9,33 +9,47 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from libs import errors, identity, service
+from libs import errors, identity
 from libs.errors import ApiError, InvalidApiKey
-from libs.identity import Identity, Signer
-from services.auth.authorizer import Authorizer, Grant
-from services.auth.plans import Rate
+from libs.identity import Identity
+from services.auth import csrf, sessions
+from services.auth.authorizer import Grant
+from services.auth.plans import DASHBOARD, Rate
+from services.auth.routes.state import State
 
 ANSWERS: Final = Counter("authorize_total", "Answers to nginx by the public error code, or ok", ["code"])
-LIMITED: Final = Counter("rate_limited_total", "Requests over their plan's rate", ["plan"])
+LIMITED: Final = Counter("rate_limited_total", "Requests over a plan's rate, or the dashboard's", ["plan"])
 
-
-class State(service.State):
-    authorizer: Authorizer
-    signer: Signer
+UPLOAD_PATH: Final = "/v1/upload"  # costs what it costs, from the dashboard too
 
 
 async def authorize(request: Request[State]) -> Response:
     """204 with the identity, 401, or 403 with the status for nginx to answer: it lets no other through."""
     try:
-        grant = await request.state["authorizer"].authorize(bearer(request.headers.get("authorization")))
+        grant = await _grant(request)
         if not grant.decision.allowed:
-            LIMITED.labels(grant.plan.name).inc()
+            LIMITED.labels(grant.limit.name).inc()
             raise over_limit(grant)
         statement = request.state["signer"].sign(_identity(request, grant))
     except ApiError as error:
         return denial(error)
     ANSWERS.labels("ok").inc()
     return Response(status_code=204, headers={identity.HEADER: statement} | rate_headers(grant))
+
+
+async def _grant(request: Request[State]) -> Grant:
+    """Of the key in Authorization or, where none is sent, of the session in the cookie."""
+    authorizer, header = request.state["authorizer"], request.headers.get("authorization")
+    token = request.cookies.get(sessions.COOKIE)
+    if header or token is None:
+        return await authorizer.by_key(bearer(header))
+    method, path = request.headers.get("x-original-method"), request.headers.get("x-original-path")
+    grant = await authorizer.by_session(token, dashboard=path != UPLOAD_PATH)
+    session_id = grant.caller.session_id or ""
+    sent = request.headers.get(csrf.HEADER)
+    if method not in csrf.SAFE_METHODS and not request.state["csrf"].valid(session_id, sent):
+        raise ApiError(errors.INVALID_CSRF_TOKEN)
+    return grant
 
 
 def bearer(header: str | None) -> str:
@@ -63,6 +77,7 @@ def _identity(request: Request[State], grant: Grant) -> Identity:
         method=method,
         path=path,
         request_id=request_id,
+        session_id=grant.caller.session_id,
     )
 
 
@@ -78,8 +93,9 @@ def over_limit(grant: Grant) -> ApiError:
     """429, with the seconds until the next token."""
     rate = _rate(grant)
     seconds = max(1, _seconds(grant.decision.next_token))
+    who = "The dashboard" if grant.limit is DASHBOARD else f"The plan {grant.plan.name}"
     details = (
-        f"The plan {grant.plan.name} allows {rate.per_minute} requests a minute"
+        f"{who} allows {rate.per_minute} requests a minute"
         f" with a burst of {rate.burst}; send the request again in {seconds} s"
     )
     return ApiError(errors.RATE_LIMIT_EXCEEDED, details, {"Retry-After": str(seconds)} | rate_headers(grant))
@@ -90,9 +106,9 @@ def rate_headers(grant: Grant) -> dict[str, str]:
 
     The limit is the plan's tokens a minute, the reset is when the bucket is full again.
     """
-    if grant.plan.rate is None:
+    if grant.limit.rate is None:
         return {}
-    name, rate, decision = grant.plan.name, grant.plan.rate, grant.decision
+    name, rate, decision = grant.limit.name, grant.limit.rate, grant.decision
     full_seconds = _seconds(decision.full)
     return {
         "RateLimit-Policy": f'"{name}";q={rate.per_minute};w=60',
@@ -108,9 +124,9 @@ def _seconds(microseconds: int) -> int:
 
 
 def _rate(grant: Grant) -> Rate:
-    if grant.plan.rate is None:
+    if grant.limit.rate is None:
         raise ValueError("an unlimited plan has no limit to be over")
-    return grant.plan.rate
+    return grant.limit.rate
 
 
 ROUTES = [Route("/authorize", authorize)]
