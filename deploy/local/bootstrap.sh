@@ -72,6 +72,7 @@ missing() {
     command -v node >/dev/null || echo nodejs
     command -v npm >/dev/null || echo npm
     command -v faketime >/dev/null || echo faketime
+    command -v chromium >/dev/null || echo chromium
     ruby -r httparty -e '' 2>/dev/null || echo ruby-httparty
     ruby -r faraday -e '' 2>/dev/null || echo ruby-faraday
 }

@@ -19,6 +19,7 @@ from deploy.local.state import FOLDERS, State
 from deploy.nginx import errors
 
 TEMPLATES: Final = Path(__file__).parents[1] / "nginx"
+DASHBOARD: Final = Path(__file__).parents[2] / "dashboard"
 START: Final = Path(__file__).with_name("nginx.sh")
 PLACEHOLDER: Final = re.compile(r"\$\{([A-Z][A-Z_]*)\}")  # nginx's own variables are lower case
 
@@ -51,6 +52,10 @@ def placeholders(
         "LOG_DIR": str(home / "log"),
         "API_SERVER_NAME": "api.localhost",
         "CDN_SERVER_NAME": "cdn.localhost",
+        "DASHBOARD_SERVER_NAME": settings.dashboard_server_name,
+        "DASHBOARD_DIR": str(DASHBOARD),
+        "PUBLIC_API_URL": settings.api_url,
+        "PUBLIC_CDN_URL": settings.cdn_url,
         "CONTROL_LISTEN": f"unix:{state.run}/control.sock",
         "CONTROL_SECRET": secret,
         "USER_DIRECTIVE": "user root;" if os.geteuid() == 0 else "",

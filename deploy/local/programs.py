@@ -51,10 +51,7 @@ def environments(settings: Settings, state: State, secrets: Mapping[str, str]) -
     databases = {"DATABASE_URL": postgres.url(state)}
     identity = {"IDENTITY_SECRETS": secrets["IDENTITY_SECRETS"]}
     objects = {"OBJECTS_URL": settings.objects_url or f"file://{state.home}/objects"}
-    bases = {
-        "PUBLIC_API_URL": settings.public_api_url or settings.base_url,
-        "PUBLIC_CDN_URL": settings.public_cdn_url or settings.base_url,
-    }
+    bases = {"PUBLIC_API_URL": settings.api_url, "PUBLIC_CDN_URL": settings.cdn_url}
     processes = {"AUTH_PROCESSES": str(settings.auth_processes)}
     spool = {"SPOOL_DIR": str(state.home / "spool")}
     names = [f"unix:{state.run}/control.sock", *filter(None, [settings.edges])]

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Count = Annotated[int, Meta(ge=1, le=32)]
+Base = Annotated[str, Meta(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+$")]  # goes into nginx's configuration
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.*-]+$")]
 
 
 class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
@@ -13,8 +15,9 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     auth_processes: Count = 2
     ingest_processes: Count = 2
     transform_processes: Count = 2
-    public_api_url: str | None = None
-    public_cdn_url: str | None = None
+    public_api_url: Base | None = None
+    public_cdn_url: Base | None = None
+    dashboard_server_name: Name = "dashboard.localhost"  # every name but the CDN's serves it too
     objects_url: str | None = None
     edges: str | None = None  # further nginx nodes, as ingest's EDGES names them; ours is always told
     worker_processes: str = "auto"
@@ -30,3 +33,13 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     def base_url(self) -> str:
         """Where a program on this machine reaches the stack."""
         return f"http://localhost:{self.port}"
+
+    @property
+    def api_url(self) -> str:
+        """The base of the API's URLs as clients see it."""
+        return self.public_api_url or self.base_url
+
+    @property
+    def cdn_url(self) -> str:
+        """The base of the pictures' URLs."""
+        return self.public_cdn_url or self.base_url
