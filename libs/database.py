@@ -32,6 +32,7 @@ _DOWN: Final = (
     asyncpg.UndefinedTableError,
     asyncpg.InvalidSchemaNameError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.DeadlockDetectedError,  # the other one goes on; this one may be tried again
 )
 
 

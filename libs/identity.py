@@ -38,6 +38,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     `request_id` is nginx's own, never the client's: ingest uses it to recognise a retry by nginx.
     `session_id`: of the session that the caller came with, where it was not a key.
+    `image_limit`: how many images the plan lets the account keep; None is unlimited.
     """
 
     account_id: str
@@ -47,6 +48,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     request_id: str
     session_id: str | None = None
+    image_limit: int | None = None
 
 
 class Signer:

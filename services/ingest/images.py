@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -9,11 +10,21 @@ import asyncpg
 import msgspec
 
 from libs.database import Connection, Database
-from libs.errors import IDEMPOTENCY_KEY_REUSED, INVALID_PARAMETER, ApiError
+from libs.errors import IDEMPOTENCY_KEY_REUSED, INVALID_PARAMETER, ApiError, Unavailable
 from services.ingest.idempotency import Attempt
 
 _KEY_LIVES: Final = "idempotency_keys.created_at > now() - interval '24 hours'"
+_Record = tuple[str, str, str, int, str, str | None, int | None]  # the arguments of `reserve`
 _FIELDS = "image_id, user_id, width, height, file_size, created_at"
+# Nothing where the account has as many as its limit ($7), or where an attempt is in the way and not dealt
+# with ($8): that is looked for before the row of the account is locked, or two could wait for each other.
+_RESERVE: Final = (
+    "WITH account AS (INSERT INTO storage (account_id) SELECT $2 WHERE $8 OR NOT EXISTS (SELECT FROM images"
+    "  WHERE request_id = $5 OR (status = 'pending' AND account_id = $2 AND idempotency_key = $6))"
+    " ON CONFLICT (account_id) DO UPDATE SET images = storage.images RETURNING images)"
+    " INSERT INTO images (image_id, account_id, user_id, file_size, request_id, idempotency_key)"
+    " SELECT $1, $2, $3, $4, $5, $6 FROM account WHERE $7::bigint IS NULL OR images < $7"
+)
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -25,6 +36,17 @@ class Image(msgspec.Struct, frozen=True):
     height: int
     file_size: int
     created_at: datetime
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """How much an account stores, uploads that are under way included."""
+
+    images: int = 0
+    bytes: int = 0
+
+
+class LimitReached(Exception):
+    """The account has as many pictures as it may."""
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
@@ -76,28 +98,50 @@ class Images:
         self._database = database
 
     async def reserve(
-        self, image_id: str, account_id: str, user_id: str, file_size: int, request_id: str
+        self,
+        image_id: str,
+        account_id: str,
+        user_id: str,
+        file_size: int,
+        request_id: str,
+        *,
+        key: str | None = None,
+        limit: int | None = None,
     ) -> Image | None:
         """Insert a pending record; returns the picture instead where this very request made it already.
 
-        An unfinished attempt of the same request loses its claim: it can no longer become ready.
+        An unfinished attempt of the same request, or with the same idempotency key, loses its claim: it can
+        no longer become ready. Raises LimitReached where the account has `limit` pictures, `limit` being the
+        plan's; those that are under way count.
         """
+        record = (image_id, account_id, user_id, file_size, request_id, key, limit)
+        try:
+            # One statement, so that the lock on the account's row lasts no longer than the commit.
+            with suppress(asyncpg.UniqueViolationError):
+                if await self._database.execute(_RESERVE, *record, False) == "INSERT 0 1":
+                    return None
+            return await self._take_over(record)
+        except asyncpg.UniqueViolationError as error:
+            raise Unavailable(retry_seconds=1) from error  # other attempts of the same request are faster
+
+    async def _take_over(self, record: _Record) -> Image | None:
+        """Reserve where an attempt may be in the way, or the limit is reached."""
+        _, account_id, _, _, request_id, key, _ = record
         async with self._database.connection() as connection, connection.transaction():
             row = await connection.fetchrow(
                 f"SELECT {_FIELDS}, status FROM images WHERE request_id = $1 FOR UPDATE", request_id
             )
             if row and row["status"] == "ready":
                 return _image(row)
-            await connection.execute("UPDATE images SET request_id = NULL WHERE request_id = $1", request_id)
             await connection.execute(
-                "INSERT INTO images (image_id, account_id, user_id, file_size, request_id)"
-                " VALUES ($1, $2, $3, $4, $5)",
-                image_id,
-                account_id,
-                user_id,
-                file_size,
+                "UPDATE images SET request_id = NULL, idempotency_key = NULL WHERE status = 'pending'"
+                " AND (request_id = $1 OR (account_id = $2 AND idempotency_key = $3))",
                 request_id,
+                account_id,
+                key,
             )
+            if await connection.execute(_RESERVE, *record, True) != "INSERT 0 1":
+                raise LimitReached
         return None
 
     async def finish(
@@ -111,7 +155,8 @@ class Images:
             transaction = connection.transaction()
             await transaction.start()
             row = await connection.fetchrow(
-                "UPDATE images SET status = 'ready', width = $3, height = $4, created_at = now()"
+                "UPDATE images SET status = 'ready', width = $3, height = $4, created_at = now(),"
+                " idempotency_key = NULL"
                 " WHERE image_id = $1 AND request_id = $2 AND status = 'pending'"
                 f" RETURNING {_FIELDS}, account_id",
                 image_id,
@@ -151,6 +196,12 @@ class Images:
         await self._database.execute(
             "DELETE FROM images WHERE image_id = $1 AND status = 'pending'", image_id
         )
+
+    async def stored(self, account_id: str) -> Stored:
+        row = await self._database.fetchrow(
+            "SELECT images, bytes FROM storage WHERE account_id = $1", account_id
+        )
+        return Stored(row["images"], row["bytes"]) if row else Stored()
 
     async def find(self, account_id: str, image_id: str) -> Image | None:
         row = await self._database.fetchrow(

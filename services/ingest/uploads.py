@@ -21,7 +21,7 @@ from services.ingest.deletions import Deletions
 from services.ingest.failpoints import Failpoints
 from services.ingest.form import Form
 from services.ingest.idempotency import Attempt, Claims, fingerprint
-from services.ingest.images import Image, Images
+from services.ingest.images import Image, Images, LimitReached
 from services.ingest.inspect import inspect
 from services.ingest.sandbox import Sandbox
 
@@ -146,9 +146,18 @@ class Uploads:
         inspected = await anyio.to_thread.run_sync(inspect, source, limiter=self._inspections)
         self._reach("inspected")
         image_id = new_image_id()
-        made_before = await self._images.reserve(
-            image_id, identity.account_id, upload.user_id, upload.file_size, identity.request_id
-        )
+        try:
+            made_before = await self._images.reserve(
+                image_id,
+                identity.account_id,
+                upload.user_id,
+                upload.file_size,
+                identity.request_id,
+                key=attempt.key if attempt else None,
+                limit=identity.image_limit,
+            )
+        except LimitReached as error:
+            raise over_quota(identity) from error
         if made_before:
             return made_before
         self._reach("reserved")
@@ -202,6 +211,14 @@ class Uploads:
         """Wait for the clean-ups that are under way."""
         if self._cleanups:
             await asyncio.wait(self._cleanups)
+
+
+def over_quota(identity: Identity) -> ApiError:
+    return ApiError(
+        errors.QUOTA_EXCEEDED,
+        f"The plan {identity.plan} holds {identity.image_limit} images, and this account has as many;"
+        " delete images or change the plan",
+    )
 
 
 async def _clean_up(removal: Coroutine[None, None, None]) -> None:

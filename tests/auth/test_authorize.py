@@ -39,6 +39,7 @@ async def test_a_good_key_gets_a_signed_identity_for_this_very_request(auth: Cli
         response.headers["x-identity"], method="DELETE", path="/v1/images/img_1", request_id="edge-9"
     )
     assert (identity.account_id, identity.plan, identity.key_id) == (account_id, "pro", key_id)
+    assert identity.image_limit == 100_000
 
 
 async def test_the_rate_headers_follow_the_plan(auth: Client, command: Admin) -> None:

@@ -13,6 +13,7 @@ import psutil
 
 from deploy.local import postgres
 from libs.pictures import FULL, rungs
+from tests.records import MISCOUNTED
 from tests.stack import Stack, wait_for
 
 # A crash is cleaned up within seconds: the records that an upload left count as stale early. One picture may
@@ -105,6 +106,10 @@ class Breakable(Stack):
             for row in rows
             if self.lacks_objects(row["image_id"], row["width"], row["height"])
         ]
+
+    def miscounted(self) -> list[dict[str, object]]:
+        """Accounts whose counters of what is stored are not what a count says."""
+        return [dict(row) for row in self.sql(MISCOUNTED)]
 
     def defects(self, service: str) -> list[str]:
         """What its processes have logged as unhandled: each would have been a 500."""

@@ -65,6 +65,7 @@ def test_a_crash_loses_nothing_and_leaves_nothing(
         image_id = crashed.made["image_id"]
 
         assert breakable.incomplete() == []
+        assert breakable.miscounted() == []
         ready = breakable.sql("SELECT image_id FROM images WHERE user_id = $1 AND status = 'ready'", user_id)
         assert [row["image_id"] for row in ready] == [image_id], "stored twice, or not at all"
         assert cdn.get(f"/{image_id}").status_code == 200
@@ -87,6 +88,7 @@ def test_what_a_crash_left_is_gone_after_the_janitors_next_round(
     left, began = len(breakable.orphans()), time.monotonic()
     wait_for(lambda: not breakable.orphans(), ORPHANS_SECONDS)
     assert left
+    assert breakable.miscounted() == []
     seconds = time.monotonic() - began
     figure(
         f"pictures that {len(STEPS)} crashes left half made",

@@ -15,6 +15,7 @@ from services.ingest.deletions import Deletions
 from services.ingest.edges import Edges, open_edges
 from services.ingest.images import Images
 from tests.faults.nodes import SERVICES, Node, new_node
+from tests.records import MISCOUNTED
 from tests.servers import PostgresServer, running_postgres
 
 CONTROL_SECRET: Final = "a-secret-of-the-nodes"
@@ -29,8 +30,10 @@ def server() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 async def database(server: PostgresServer) -> AsyncGenerator[Database]:
+    """After every test the counters of what is stored are what a count says."""
     async with open_database(server.url(server.create_database()), "ingest", MIGRATIONS, 5) as database:
         yield database
+        assert await database.fetch(MISCOUNTED) == []
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def _limits(plan: Plan) -> dict[str, int | None]:
     return {
         "requests_per_minute": rate.per_minute if rate else None,
         "burst": rate.burst if rate else None,
-        "images": None,
+        "images": plan.images,
     }
 
 

@@ -78,6 +78,7 @@ def _identity(request: Request[State], grant: Grant) -> Identity:
         path=path,
         request_id=request_id,
         session_id=grant.caller.session_id,
+        image_limit=grant.plan.images,
     )
 
 
