@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from libs.database import Database, Queries, Row
+from libs.errors import InvalidApiKey
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -40,8 +41,12 @@ class Account(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
-class AccountNotFound(Exception):
-    """No such account."""
+class AccountNotFound(InvalidApiKey):
+    """No such account: to a caller who was let in with a key of it, that key is one no more."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(sent=True)
+        self.account_id = account_id
 
 
 FIELDS = "id, name, email, plan, status, created_at"

@@ -8,14 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 from libs.database import Database, DatabaseUnavailable, open_database
 from libs.settings import load
-from services.auth import accounts, keyring, keys
+from services.auth import accounts, invites, keyring, keys
 from services.auth.accounts import AccountNotFound
 from services.auth.app import MIGRATIONS, SCHEMA
 from services.auth.bucket import BucketUnavailable, open_shared_bucket
-from services.auth.keyring import KeyNotFound
+from services.auth.keyring import Key, KeyNotFound
 from services.auth.plans import Plans
 from services.auth.settings import AdminSettings
 
+MAX_KEY_INPUT = 1024  # characters
 REDIS_TIMEOUT_SECONDS = 1.0  # nobody waits for an operator's command as for a request
 
 
@@ -40,9 +41,7 @@ class Admin:
         await self._create_key(account.id, "first", None)
 
     async def create_key(self, arguments: argparse.Namespace) -> None:
-        days = arguments.expires_days
-        expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
-        await self._create_key(arguments.account, arguments.name, expires_at)
+        await self._create_key(arguments.account, arguments.name, _after(arguments.expires_days))
 
     async def _create_key(self, account_id: str, name: str, expires_at: datetime | None) -> None:
         key, text = await keyring.create(self._database, account_id, name=name, expires_at=expires_at)
@@ -73,18 +72,32 @@ class Admin:
 
     async def list_keys(self, arguments: argparse.Namespace) -> None:
         for key in await keyring.list_all(self._database, arguments.account):
-            state = f"revoked {_day(key.revoked_at)}" if key.revoked_at else "active"
             expires, used = _day(key.expires_at), _day(key.last_used_at)
-            print("\t".join((key.id, state, f"expires {expires}", f"last used {used}", key.name)))
+            print("\t".join((key.id, _state(key), f"expires {expires}", f"last used {used}", key.name)))
 
     async def check_key(self, arguments: argparse.Namespace) -> None:
-        """Whose key a leaked one is."""
-        if not keys.is_key(arguments.key):
-            raise UsageError("not a key of this service: its form or its checksum is wrong")
-        caller = await accounts.find(self._database, keys.digest(arguments.key))
-        if caller is None:
-            raise UsageError("the form of a key, but unknown or revoked")
-        print(f"{caller.key_id}\t{caller.account_id}")
+        """Whose key a leaked one is; the text of it is not printed again."""
+        text = (arguments.key or sys.stdin.read(MAX_KEY_INPUT)).strip()
+        if not keys.is_key(text):
+            raise UsageError("noise: not a key of this service, its form or its checksum is wrong")
+        found = await keyring.find(self._database, keys.digest(text))
+        if found is None:
+            raise UsageError("unknown: the form of a key, but not one that this database knows")
+        key, account_id = found
+        print("\t".join((key.id, account_id, _state(key), key.name)))
+
+    async def create_invite(self, arguments: argparse.Namespace) -> None:
+        expires_at = _after(arguments.expires_days)
+        invite_id, code = await invites.create(
+            self._database, uses=arguments.uses, note=arguments.note, expires_at=expires_at
+        )
+        note(f"invite {invite_id}")
+        print(code)
+
+    async def list_invites(self, _: argparse.Namespace) -> None:
+        for invite in await invites.list_invites(self._database):
+            used, expires = f"{invite.used} of {invite.uses} used", f"expires {_day(invite.expires_at)}"
+            print("\t".join((invite.id, used, expires, invite.note)).rstrip())
 
     def _check_plan(self, plan: str) -> None:
         if not self._plans.known(plan):
@@ -107,6 +120,18 @@ Command = Callable[[Admin, argparse.Namespace], Awaitable[None]]
 
 def note(text: str) -> None:
     print(text, file=sys.stderr)
+
+
+def _state(key: Key) -> str:
+    if key.revoked_at:
+        return f"revoked {_day(key.revoked_at)}"
+    if key.expires_at and key.expires_at <= datetime.now(UTC):
+        return f"expired {_day(key.expires_at)}"
+    return "active"
+
+
+def _after(days: int | None) -> datetime | None:
+    return datetime.now(UTC) + timedelta(days=days) if days else None
 
 
 def _day(at: datetime | None) -> str:
@@ -144,8 +169,13 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     add("list-accounts", Admin.list_accounts, "print all accounts, oldest first")
     list_keys = add("list-keys", Admin.list_keys, "print the keys of an account, oldest first")
     list_keys.add_argument("--account", required=True, metavar="ID")
-    check = add("check-key", Admin.check_key, "say whose a leaked key is")
-    check.add_argument("key", metavar="KEY")
+    check = add("check-key", Admin.check_key, "say whose a leaked key is, or that it is noise")
+    check.add_argument("key", metavar="KEY", nargs="?", help="without it, read from standard input")
+    invite = add("create-invite", Admin.create_invite, "print a code that signing up asks for: SIGNUP=invite")
+    invite.add_argument("--uses", type=_uses, default=1, metavar="N", help="so many accounts (1)")
+    invite.add_argument("--expires-days", type=_days, metavar="N")
+    invite.add_argument("--note", default="", help="whom it is for")
+    add("list-invites", Admin.list_invites, "print all invites, oldest first, without their codes")
     return parser.parse_args(words)
 
 
@@ -154,6 +184,13 @@ def _days(text: str) -> int:
     if not 1 <= days <= 36_500:
         raise argparse.ArgumentTypeError("use 1 to 36500 days")
     return days
+
+
+def _uses(text: str) -> int:
+    uses = int(text)
+    if not 1 <= uses <= 1_000_000:
+        raise argparse.ArgumentTypeError("use 1 to 1000000")
+    return uses
 
 
 async def run(settings: AdminSettings, arguments: argparse.Namespace) -> None:
@@ -174,7 +211,7 @@ def main() -> None:
     except DatabaseUnavailable as error:
         sys.exit(f"PostgreSQL does not answer: {error.__cause__!r}")
     except AccountNotFound as error:
-        sys.exit(f"there is no account {error}")
+        sys.exit(f"there is no account {error.account_id}")
     except KeyNotFound as error:
         sys.exit(f"there is no key {error} that is not revoked already")
     except UsageError as error:

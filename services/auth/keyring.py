@@ -127,6 +127,14 @@ async def revoke(database: Database, key_id: str, account_id: str | None = None)
     return str(row["id"])
 
 
+async def find(database: Database, digest: bytes) -> tuple[Key, str] | None:
+    """The key with this digest and its account's id, revoked or not; None where it was never one of ours."""
+    row = await database.fetchrow(f"SELECT {_FIELDS}, account_id FROM auth.keys WHERE hash = $1", digest)
+    if row is None:
+        return None
+    return Key(**{name: row[name] for name in Key.__struct_fields__}), row["account_id"]
+
+
 async def list_all(database: Database, account_id: str) -> list[Key]:
     """All keys that the account ever had, oldest first."""
     rows = await database.fetch(

@@ -42,8 +42,11 @@ class Limiter:
 
 
 def network(address: str) -> str:
-    """Who is counted as one: an IPv4 address, or the /64 of an IPv6 address. Raises ValueError."""
-    parsed = ip_address(address.partition("%")[0])
+    """Who is counted as one: an IPv4 address, the /64 of an IPv6 address, or whatever else nginx says."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:  # a Unix socket: all who come through it
+        return address
     if isinstance(parsed, IPv6Address):
         if parsed.ipv4_mapped is None:
             return str(ip_network((parsed, IPV6_PREFIX), strict=False))

@@ -57,7 +57,7 @@ class Signups:
         if self._mode == "open":  # invites are a limit themselves, and nobody can use them up from outside
             await self._limiter.take(DOOR, EVERYBODY, self._in_all)
         async with self._database.connection() as connection, connection.transaction():
-            if self._mode == "invite" and not await invites.spend(connection, invite or ""):
+            if self._mode == "invite" and not await invites.spend(connection, (invite or "").strip()):
                 raise ApiError(INVALID_INVITE)
             account = await accounts.create(connection, name=name, email=email, plan=self._plan)
             key, api_key = await keyring.create(connection, account.id, name=FIRST_KEY)

@@ -16,10 +16,16 @@ from tests.servers import PostgresServer
 pytestmark = pytest.mark.anyio
 
 
-def run(environment: Environment, *words: str) -> "subprocess.CompletedProcess[str]":
+def run(environment: Environment, *words: str, given: str = "") -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "services.auth.admin", *words]
     return subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=60
+        command,
+        env=os.environ | environment,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
@@ -74,11 +80,40 @@ async def test_no_key_is_kept(command: Admin, postgres_server: PostgresServer, d
 
 async def test_a_leaked_key_is_traced_to_its_account(command: Admin) -> None:
     account_id, key_id, key = await command.create_account()
+    assert await command.run("check-key", key) == (f"{key_id}\t{account_id}\tactive\tfirst\n", "")
+    await command.run("revoke-key", "--key", key_id)
     output, _ = await command.run("check-key", key)
-    assert output == f"{key_id}\t{account_id}\n"
-    for wrong in (key[:-1], keys.new_key()):
-        with pytest.raises(UsageError):
-            await command.run("check-key", wrong)
+    assert output.startswith(f"{key_id}\t{account_id}\trevoked ")
+
+
+async def test_noise_is_told_from_a_key_that_is_unknown(command: Admin) -> None:
+    _, _, key = await command.create_account()
+    for noise in (key[:-1], key[:-1] + "~", key.upper(), "password"):
+        with pytest.raises(UsageError, match="noise"):
+            await command.run("check-key", noise)
+    with pytest.raises(UsageError, match="unknown"):
+        await command.run("check-key", keys.new_key())
+
+
+async def test_a_leaked_key_can_come_on_standard_input(command: Admin, environment: Environment) -> None:
+    _, key_id, key = await command.create_account()
+    result = run(environment, "check-key", given=f"{key}\n")
+    assert (result.returncode, result.stdout.partition("\t")[0]) == (0, key_id)
+    result = run(environment, "check-key", given="something\n")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("noise: ")
+
+
+async def test_an_invite_is_printed_once_and_kept_as_its_digest(
+    command: Admin, postgres_server: PostgresServer, database_name: str
+) -> None:
+    words = ("--uses", "3", "--note", "for Ada", "--expires-days", "7")
+    code, notes = await command.run("create-invite", *words)
+    listed, _ = await command.run("list-invites")
+    invite_id = notes.split()[1]
+    assert listed.startswith(f"{invite_id}\t0 of 3 used\texpires 2")
+    assert listed.endswith("\tfor Ada\n")
+    assert code.strip() not in listed + postgres_server.psql(database_name, "SELECT i FROM auth.invites i")
 
 
 async def test_what_does_not_exist_is_said_to_be_missing(command: Admin) -> None:

@@ -172,3 +172,35 @@ async def test_a_process_that_starts_without_postgres_is_not_ready_and_heals(
         else:
             pytest.fail("it did not become ready")
         await eventually(client, key, "key_stale_total")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_without_redis_a_process_keeps_its_share_of_the_sign_ups(
+    start_auth: StartAuth, redis_server: RedisServer, fault: str
+) -> None:
+    settings = {"SIGNUP": "open", "SIGNUPS_PER_ADDRESS_HOUR": "4", "AUTH_PROCESSES": "2"}
+    async with start_auth(**settings).client() as client:
+        with getattr(redis_server, fault)():
+            statuses = [await sign_up(client) for _ in range(3)]
+    assert statuses == [201, 201, 429]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_without_postgres_nobody_signs_up_and_it_is_a_503(
+    start_auth: StartAuth, postgres_server: PostgresServer, fault: str
+) -> None:
+    async with start_auth(SIGNUP="open", SIGNUPS_PER_ADDRESS_HOUR="1000").client() as client:
+        with getattr(postgres_server, fault)():
+            assert await sign_up(client) == 503
+        for _ in range(200):
+            if await sign_up(client) == 201:
+                break
+            await asyncio.sleep(0.05)
+        else:
+            pytest.fail("it did not recover")
+
+
+async def sign_up(client: Client) -> int:
+    body = {"email": "ada@example.com", "name": "Ada"}
+    answer = await client.http.post("/v1/accounts", json=body, headers={"X-Client-Address": "192.0.2.99"})
+    return answer.status_code
