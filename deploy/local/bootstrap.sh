@@ -71,6 +71,9 @@ missing() {
     command -v curl >/dev/null || echo curl
     command -v node >/dev/null || echo nodejs
     command -v npm >/dev/null || echo npm
+    command -v php >/dev/null || echo php-cli
+    php -r "exit(extension_loaded('curl') ? 0 : 1);" 2>/dev/null || echo php-curl
+    command -v go >/dev/null || echo golang-go
     command -v faketime >/dev/null || echo faketime
     command -v chromium >/dev/null || echo chromium
     ruby -r httparty -e '' 2>/dev/null || echo ruby-httparty
