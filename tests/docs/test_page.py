@@ -53,9 +53,10 @@ def test_the_plans_are_the_default_ones(source: Element) -> None:
         name, *numbers = (cell.text for cell in row.all("th") + row.all("td"))
         documented[name] = [int(number.replace(",", "")) for number in numbers if number != "no limit"]
     table_of_plans = Plans.parse(plans.DEFAULT)
-    rates = {name: table_of_plans.get(name).rate for name in table_of_plans.names()}
+    configured = [table_of_plans.get(name) for name in table_of_plans.names()]
     assert documented == {
-        name: list(msgspec.structs.astuple(rate)) if rate else [] for name, rate in rates.items()
+        plan.name: [plan.rate.per_minute, plan.rate.burst, plan.images] if plan.rate else []
+        for plan in configured
     }
 
 
