@@ -1,5 +1,6 @@
 """The ASGI shell of every service: request ids, JSON logs, metrics, health, errors."""
 
+import asyncio
 import logging
 import re
 import sys
@@ -9,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any, Final, TypedDict
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 from pythonjsonlogger.json import JsonFormatter
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -31,6 +32,13 @@ SECONDS: Final = Histogram(
     ["route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+DEPENDENCY_UP: Final = Gauge(
+    "dependency_up", "1 where the dependency answered when these metrics were asked for", ["dependency"]
+)
+# A label that holds what a client sent has no end of values.
+METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+OTHER: Final = "other"
+CHECK_SECONDS: Final = 2  # less than a scrape may take, so that a hung dependency hides no metric
 
 REQUEST_ID: Final[ContextVar[str]] = ContextVar("request_id", default="-")
 _CREDENTIAL: Final = re.compile(r"(up_live_|us_)[0-9A-Za-z_-]{8,}")
@@ -82,8 +90,10 @@ def _encode(record: Any, **_: object) -> str:
 class Observer:
     """Gives each request its id, one log line and its metrics."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, templates: Mapping[object, str]) -> None:
+        """`templates`: the path of each endpoint's route, such as /v1/images/{image_id}."""
         self.app = app
+        self._templates = templates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in HEALTH_PATHS:
@@ -106,16 +116,18 @@ class Observer:
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         endpoint = scope.get("endpoint")
-        route = getattr(endpoint, "__name__", "unknown")
-        REQUESTS.labels(route, scope["method"], status).inc()
+        route = self._templates.get(endpoint, OTHER)
+        method = scope["method"] if scope["method"] in METHODS else OTHER
+        REQUESTS.labels(route, method, status).inc()
         SECONDS.labels(route).observe(seconds)
         fields = {
+            "route": route,
             "method": scope["method"],
             "path": mask(scope["path"]),
             "status": status,
             "milliseconds": round(seconds * 1000, 2),
         }
-        log.info(route, extra=fields)
+        log.info(getattr(endpoint, "__name__", "unknown"), extra=fields)
 
 
 def mask(text: str) -> str:
@@ -150,8 +162,22 @@ async def readyz(request: Request[State]) -> Response:
     return Response(msgspec.json.encode(result), 200 if ready else 503, media_type="application/json")
 
 
-async def metrics(_: Request) -> Response:
+async def metrics(request: Request[State]) -> Response:
+    """What this process has counted, and which dependencies answer it now."""
+    checks = request.state["checks"]
+    up = await asyncio.gather(*map(_is_up, checks.values()))
+    for name, answered in zip(checks, up, strict=True):
+        DEPENDENCY_UP.labels(name).set(answered)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _is_up(check: Check) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check()
+    except Exception:
+        return False
+    return True
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
@@ -169,12 +195,16 @@ async def _defect(_: Request, error: Exception) -> Response:
     return ApiError(errors.INTERNAL_ERROR).response()
 
 
+def _templates(routes: Sequence[BaseRoute]) -> dict[object, str]:
+    return {route.endpoint: route.path_format for route in routes if isinstance(route, Route)}
+
+
 def create_app(routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette]) -> Starlette:
     """A service: its `routes`, and the health and metrics that nginx never passes on."""
     health = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
     return Starlette(
         routes=[*health, *routes],
         lifespan=lifespan,
-        middleware=[Middleware(Observer)],
+        middleware=[Middleware(Observer, templates=_templates(routes))],
         exception_handlers={ApiError: errors.handle, HTTPException: _http_error, Exception: _defect},
     )

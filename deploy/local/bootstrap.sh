@@ -76,6 +76,7 @@ missing() {
     command -v go >/dev/null || echo golang-go
     command -v faketime >/dev/null || echo faketime
     command -v chromium >/dev/null || echo chromium
+    command -v promtool >/dev/null || echo prometheus
     ruby -r httparty -e '' 2>/dev/null || echo ruby-httparty
     ruby -r faraday -e '' 2>/dev/null || echo ruby-faraday
 }

@@ -15,7 +15,7 @@ if [ ! -e "$policy" ] || grep -qF "$mark" "$policy"; then
 fi
 
 new=()
-for unit in nginx redis-server postgresql; do
+for unit in nginx redis-server postgresql prometheus; do
     if [[ " $* " = *" $unit "* ]] && ! dpkg -s "$unit" >/dev/null 2>&1; then
         new+=("$unit")
     fi

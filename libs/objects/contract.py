@@ -9,12 +9,15 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Histogram
 
 from libs.errors import Unavailable
+from libs.metrics import counter
 
-FAILURES: Final = Counter(
-    "objects_failures_total", "Calls of the object store that failed or ran out of time", ["operation"]
+FAILURES: Final = counter(
+    "objects_failures_total",
+    "Calls of the object store that failed or ran out of time",
+    operation=("put", "get", "head", "delete", "ready"),
 )
 SECONDS: Final = Histogram(
     "objects_seconds",

@@ -23,6 +23,7 @@ from services.auth.limiter import Limiter
 from services.auth.local_buckets import LocalBuckets
 from services.auth.plans import Plans
 from services.auth.routes import ROUTES
+from services.auth.routes.authorize import LIMITED
 from services.auth.routes.state import State
 from services.auth.settings import Settings
 from services.auth.signups import Signups
@@ -62,6 +63,8 @@ def create_app(settings: Settings) -> Starlette:
             local, plans = LocalBuckets(settings.auth_processes), Plans.parse(settings.plans)
             secrets = parse_secrets(settings.identity_secrets.reveal())
             limiter = Limiter(shared, local)
+            for name in plans.names():
+                LIMITED.labels(name)  # a series at 0, as in libs/metrics.py
             flushing = asyncio.create_task(uses.flush_for_ever())
             try:
                 yield State(

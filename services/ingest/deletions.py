@@ -9,17 +9,25 @@ from contextlib import suppress
 from typing import Final
 
 import msgspec
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
 from libs.database import Database, DatabaseUnavailable
 from libs.errors import Unavailable
+from libs.metrics import counter
 from libs.objects import Objects
 from libs.pictures import object_names
 from services.ingest.edges import Edges, Told
 
-PURGES: Final = Counter("deletion_purges_total", "Purges of a batch of pictures, by how they ended", ["end"])
+PURGES: Final = counter(
+    "deletion_purges_total", "Purges of a batch of pictures, by how they ended", end=("complete", "pending")
+)
+# The same in every process, which all count one table.
+OUTBOX: Final = Gauge("deletions_outbox", "Rows of the outbox: deletes that are watched or not sure yet")
 BACKLOG: Final = Gauge(
     "deletions_pending", "Deleted pictures that a node or the object store has yet to forget"
+)
+OLDEST: Final = Gauge(
+    "deletions_pending_oldest_seconds", "Age of the oldest of deletions_pending, 0 for none"
 )
 
 WATCH_SECONDS: Final = 300  # a node that is born while this lasts hears of the delete
@@ -128,8 +136,14 @@ class Deletions:
         return len(rows)
 
     async def count_backlog(self) -> None:
-        row = await self._database.fetchrow("SELECT count(*) FROM deletions WHERE told_at IS NULL")
-        BACKLOG.set(row[0] if row else 0)
+        rows = await self._database.fetch(
+            "SELECT count(*) AS outbox, count(*) FILTER (WHERE told_at IS NULL) AS pending, coalesce(extract("
+            "epoch FROM now() - min(requested_at) FILTER (WHERE told_at IS NULL)), 0)::float8 AS oldest"
+            " FROM deletions"
+        )
+        OUTBOX.set(rows[0]["outbox"])
+        BACKLOG.set(rows[0]["pending"])
+        OLDEST.set(rows[0]["oldest"])
 
     async def _mark(
         self, condition: str, *values: object, request_id: str | None, lease_seconds: float = LEASE_SECONDS

@@ -9,11 +9,15 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
-from prometheus_client import Counter
 
+from libs.metrics import counter
 from libs.settings import Secret
 
-TOLD: Final = Counter("edge_tombstones_total", "Tombstones sent to nginx nodes, by how that ended", ["end"])
+TOLD: Final = counter(
+    "edge_tombstones_total",
+    "Tombstones sent to nginx nodes, by how that ended",
+    end=("acknowledged", "refused", "hung"),
+)
 AT_ONCE: Final = 16  # requests under way to one node
 
 

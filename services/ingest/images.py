@@ -8,10 +8,14 @@ from typing import Any, Final
 
 import asyncpg
 import msgspec
+from prometheus_client import Gauge
 
 from libs.database import Connection, Database
 from libs.errors import IDEMPOTENCY_KEY_REUSED, INVALID_PARAMETER, ApiError, Unavailable
 from services.ingest.idempotency import Attempt
+
+PENDING: Final = Gauge("uploads_pending", "Records of uploads that have not ended, the same in every process")
+OLDEST: Final = Gauge("uploads_pending_oldest_seconds", "Age of the oldest of uploads_pending, 0 for none")
 
 _KEY_LIVES: Final = "idempotency_keys.created_at > now() - interval '24 hours'"
 _Record = tuple[str, str, str, int, str, str | None, int | None]  # the arguments of `reserve`
@@ -190,6 +194,15 @@ class Images:
 
     async def forget_old_keys(self) -> None:
         await self._database.execute(f"DELETE FROM idempotency_keys WHERE NOT {_KEY_LIVES}")
+
+    async def count_pending(self) -> None:
+        rows = await self._database.fetch(
+            "SELECT count(*) AS pending,"
+            " coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest"
+            " FROM images WHERE status = 'pending'"
+        )
+        PENDING.set(rows[0]["pending"])
+        OLDEST.set(rows[0]["oldest"])
 
     async def abandon(self, image_id: str) -> None:
         """Remove a pending record that has no objects."""

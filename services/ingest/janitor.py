@@ -8,10 +8,13 @@ from typing import Final
 from prometheus_client import Counter, Gauge
 
 from libs.errors import Unavailable
+from libs.metrics import counter
 from services.ingest.deletions import Deletions
 from services.ingest.images import Images
 
-ROUNDS: Final = Counter("janitor_rounds_total", "Rounds by how they ended", ["end"])
+ROUNDS: Final = counter(
+    "janitor_rounds_total", "Rounds by how they ended", end=("done", "unavailable", "failed")
+)
 LAST: Final = Gauge("janitor_last_round_timestamp_seconds", "When the last whole round ended")
 STALE: Final = Counter(
     "janitor_stale_uploads_total", "Uploads that never ended, whose traces were taken over"
@@ -53,5 +56,6 @@ class Janitor:
             if not await self._deletions.retry_due():
                 break
         await self._deletions.count_backlog()
+        await self._images.count_pending()
         ROUNDS.labels("done").inc()
         LAST.set(time.time())

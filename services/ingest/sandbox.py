@@ -13,20 +13,26 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import msgspec
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge, Histogram
 
 from libs.errors import Unavailable
+from libs.metrics import counter
 from libs.pictures import MAX_SIDE
 from services.ingest.inspect import Inspected, InvalidImage
 
 if TYPE_CHECKING:
     from services.ingest.renditions import Made
 
-ENDED: Final = Counter("box_ended_total", "Jobs by how they ended", ["end"])
+ENDED: Final = counter(
+    "box_ended_total",
+    "Jobs by how they ended",
+    end=("made", "refused", "memory", "deadline", "killed", "queue full"),
+)
 SECONDS: Final = Histogram(
     "box_seconds", "Seconds in a worker", buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 )
 JOBS_NOW: Final = Gauge("box_jobs", "Jobs in a worker or waiting for one")
+JOBS_LIMIT: Final = Gauge("box_jobs_limit", "Jobs that this process takes at a time")
 
 CHILD_ENVIRONMENT: Final = {
     "VIPS_CONCURRENCY": "1",
@@ -85,6 +91,7 @@ class Sandbox:
         self._share = max(1, workers // 2)
         self._shares: dict[str, Share] = {}
         self._jobs = 0
+        JOBS_LIMIT.set(workers + queue)
 
     async def start(self) -> None:
         """Start every worker and let it import libvips, so that no upload waits for that."""

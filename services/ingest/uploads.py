@@ -15,6 +15,7 @@ from prometheus_client import Counter, Gauge
 from libs import errors
 from libs.errors import ApiError, Unavailable
 from libs.identity import Identity
+from libs.metrics import counter
 from libs.objects import Objects
 from libs.pictures import MAX_UPLOAD_BYTES, new_image_id, original_name, rendition_name
 from services.ingest.deletions import Deletions
@@ -34,10 +35,15 @@ TOO_MANY: Final = (
 )
 
 UNDER_WAY: Final = Gauge("uploads_under_way", "Uploads from the first byte of the form to the answer")
+LIMIT: Final = Gauge("uploads_under_way_limit", "Uploads that this process takes at a time")
 REFUSALS: Final = Counter(
     "upload_refusals_total", "Uploads refused because as many as we take were under way"
 )
-CLEANUPS: Final = Counter("upload_cleanups_total", "Failed uploads by how their traces were removed", ["end"])
+CLEANUPS: Final = counter(
+    "upload_cleanups_total",
+    "Failed uploads by how their traces were removed",
+    end=("done", "left to the janitor"),
+)
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -94,6 +100,7 @@ class Uploads:
         self._reach = failpoints.reach
         self._cleanups: set[asyncio.Task[None]] = set()
         self._at_once = at_once
+        LIMIT.set(at_once)
         self._under_way: collections.Counter[str] = collections.Counter()  # by account
 
     @contextmanager

@@ -3,16 +3,20 @@
 from typing import Final
 
 import msgspec
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
+from libs.metrics import counter
 from libs.objects import Objects
 from libs.pictures import FULL, LADDER, Rendition, best_rung, likely_rung, rendition_name
 from services.transform.flight import Flight
 from services.transform.memory import Memory
 from services.transform.options import Options, Output, resolve
 
-MASTERS: Final = Counter("masters_total", "Masters asked for, by where they came from", ["source"])
+MASTERS: Final = counter(
+    "masters_total", "Masters asked for, by where they came from", source=("memory", "store")
+)
 MASTERS_BYTES: Final = Gauge("masters_bytes", "Bytes of masters in memory")
+MASTERS_BYTES_LIMIT: Final = Gauge("masters_bytes_limit", "Bytes of masters that memory may hold")
 ENTRY_BYTES: Final = 1000  # what an entry weighs besides its pixels, generously
 
 NAMES: Final = (*(rung.name for rung in LADDER), FULL)  # from the smallest to the largest
@@ -54,6 +58,8 @@ class Masters:
         self._objects = objects
         self._flight: Flight[tuple[str, str], Master | None] = Flight()
         self._memory: Memory[tuple[str, str], Master] = Memory(max_bytes, seconds, _weigh)
+        MASTERS_BYTES.set_function(self._memory.weight)
+        MASTERS_BYTES_LIMIT.set(max_bytes)
 
     async def exists(self, image_id: str) -> bool:
         return await self._objects.head(rendition_name(image_id, FULL)) is not None
@@ -106,7 +112,6 @@ class Masters:
             return None
         master = Master(stored.data, Rendition.of(stored.meta))
         self._memory.put((image_id, name), master)
-        MASTERS_BYTES.set(self._memory.bytes)
         return master
 
 

@@ -41,6 +41,11 @@ class Memory(Generic[K, V]):
         while self.bytes > self._max_bytes:
             self._drop(next(iter(self._entries)))
 
+    def weight(self) -> int:
+        """What it holds now weighs."""
+        self._expire()
+        return self.bytes
+
     def _expire(self) -> None:
         """Entries all live equally long, so the first is the first to go."""
         now = self._clock()

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Final
 
 import msgspec
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge, Histogram
 
 from libs.errors import ImageNotFound, Unavailable
+from libs.metrics import counter
 from libs.pictures import Format
 from services.transform.budget import Budget
 from services.transform.flight import Flight
@@ -19,14 +20,17 @@ from services.transform.memory import Memory
 from services.transform.options import Options, Output
 from services.transform.render import is_quick, render
 
-RENDERS: Final = Counter("renders_total", "Variants rendered", ["format"])
+RENDERS: Final = counter("renders_total", "Variants rendered", format=Format)
 SECONDS: Final = Histogram(
     "render_seconds",
     "Seconds in a render thread",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 10),
 )
 QUEUE: Final = Gauge("render_queue", "Renders under way or waiting for a thread")
-REFUSALS: Final = Counter("render_refusals_total", "Renders refused or given up", ["reason"])
+QUEUE_LIMIT: Final = Gauge("render_queue_limit", "Renders that this process takes at a time")
+REFUSALS: Final = counter(
+    "render_refusals_total", "Renders refused or given up", reason=("queue full", "deadline")
+)
 
 QUEUE_FULL: Final = "Too many pictures are being rendered; ask again after the seconds in Retry-After"
 TOO_SLOW: Final = "This picture takes too long to render at this size; ask for a smaller one"
@@ -59,6 +63,7 @@ class Variants:
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="render")
         self._turn = asyncio.Lock()
         self._queued = 0
+        QUEUE_LIMIT.set(limits.queue)
         self._flight: Flight[tuple[str, Options], Variant] = Flight()
         # Someone who asks just after a render has ended, and before nginx has it in its cache, gets that one.
         self._recent: Memory[tuple[str, Options], Variant] = Memory(

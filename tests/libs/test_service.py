@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import io
 import json
@@ -12,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from libs import service
 from libs.errors import ImageNotFound
 from libs.service import REQUEST_ID, Degraded, State, configure_logging, create_app
 
@@ -40,7 +42,7 @@ async def down() -> None:
     raise ConnectionError("a secret address")
 
 
-ROUTES = [Route("/fine", fine), Route("/missing", missing), Route("/broken", broken)]
+ROUTES = [Route("/fine", fine), Route("/missing/{name:path}", missing), Route("/broken", broken)]
 
 
 def client_of(**checks: Callable[[], Awaitable[None]]) -> TestClient:
@@ -73,7 +75,7 @@ def logs() -> Iterator[Callable[[], list[dict[str, object]]]]:
 
 def test_an_error_has_the_one_form_whoever_raised_it(client: TestClient) -> None:
     for path, method, status, code in (
-        ("/missing", "GET", 404, "IMAGE_NOT_FOUND"),
+        ("/missing/1", "GET", 404, "IMAGE_NOT_FOUND"),
         ("/nowhere", "GET", 404, "NOT_FOUND"),
         ("/fine", "PUT", 405, "METHOD_NOT_ALLOWED"),
         ("/broken", "GET", 500, "INTERNAL_ERROR"),
@@ -111,9 +113,36 @@ def test_health_is_not_logged(client: TestClient, logs: Callable[[], list[dict[s
     assert [line for line in logs() if line["logger"] == "request"] == []
 
 
-def test_requests_are_counted_by_route_and_status(client: TestClient) -> None:
-    client.get("/missing")
-    assert 'http_requests_total{method="GET",route="missing",status="404"}' in client.get("/metrics").text
+def test_requests_are_counted_by_the_template_of_their_route(client: TestClient) -> None:
+    client.get("/missing/one/of/many")
+    text = client.get("/metrics").text
+    assert 'http_requests_total{method="GET",route="/missing/{name}",status="404"}' in text
+    assert "many" not in text
+
+
+def test_what_a_client_makes_up_is_no_label(client: TestClient) -> None:
+    client.request("SURPRISE", "/surprise")
+    text = client.get("/metrics").text
+    assert 'http_requests_total{method="other",route="other",status="404"}' in text
+    assert "surprise" not in text.lower()
+
+
+def test_metrics_say_which_dependency_answers() -> None:
+    with client_of(one=ok, two=degraded, three=down) as client:
+        text = client.get("/metrics").text
+    for name, up in (("one", 1), ("two", 0), ("three", 0)):
+        assert f'dependency_up{{dependency="{name}"}} {up}.0' in text
+
+
+def test_a_dependency_that_hangs_hides_no_metric(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hung() -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(service, "CHECK_SECONDS", 0.05)
+    with client_of(four=hung) as client:
+        text = client.get("/metrics").text
+    assert 'dependency_up{dependency="four"} 0.0' in text
+    assert "http_requests_total" in text
 
 
 def test_ready_names_each_dependency() -> None:
