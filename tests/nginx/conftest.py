@@ -33,8 +33,9 @@ class Answer(NamedTuple):
 class Edge:
     """An nginx on a port of its own; one connection to it, which is kept."""
 
-    def __init__(self, port: int, upstreams: dict[str, Recorder]) -> None:
+    def __init__(self, port: int, upstreams: dict[str, Recorder], state: State) -> None:
         self.port = port
+        self.state = state
         self.upstreams = upstreams
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
 
@@ -81,7 +82,7 @@ def edge() -> Iterator[Edge]:
         stack.enter_context(process)
         stack.callback(process.terminate)
         _wait_until_it_answers(process, port)
-        front = Edge(port, upstreams)
+        front = Edge(port, upstreams, state)
         stack.callback(front.close)
         yield front
 
