@@ -6,13 +6,14 @@ from typing import Final
 
 import pytest
 
+from services.auth.routes import ROUTES as AUTH
 from services.ingest.routes import ROUTES as INGEST
 from services.transform.routes import ROUTES as TRANSFORM
 from tests.nginx.conftest import Edge
 
 LOGGED_SECONDS: Final = 10
-TEMPLATES: Final = sorted({route.path_format for route in [*INGEST, *TRANSFORM]})
-VALUES: Final = {"image_id": "img_0123456789abcdef", "user_id": "one"}
+TEMPLATES: Final = sorted({route.path_format for route in [*AUTH, *INGEST, *TRANSFORM]} - {"/authorize"})
+VALUES: Final = {"image_id": "img_0123456789abcdef", "user_id": "one", "key_id": "two", "session_id": "three"}
 
 
 def logged_route(edge: Edge, target: str, request_id: str) -> str:
@@ -42,7 +43,7 @@ def test_every_route_of_a_service_is_known_by_its_template(edge: Edge, template:
         ("/v1/images/", "other"),
         ("/v1/nothing", "other"),
         ("/img_a/b", "other"),
-        ("/", "other"),
+        ("/v1/keys/two/rotate/again", "other"),
     ],
 )
 def test_a_path_that_no_service_has_is_other(edge: Edge, target: str, route: str) -> None:
