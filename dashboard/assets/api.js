@@ -139,7 +139,12 @@ export function refusal(status, text, header) {
     const { code, message, details } = JSON.parse(text).error;
     return new Problem({ ...common, code, message, details });
   } catch {
-    return new Problem({ ...common, code: `HTTP_${status}`, message: UNREACHABLE.message, details: UNREACHABLE.details });
+    return new Problem({
+      ...common,
+      code: `HTTP_${status}`,
+      message: UNREACHABLE.message,
+      details: UNREACHABLE.details,
+    });
   }
 }
 

@@ -2,7 +2,9 @@
 
 import { whenSessionIsOver } from "./api.js";
 import { fill, h, icon } from "./dom.js";
-import { brand, notice, say } from "./parts.js";
+import { notice } from "./notices.js";
+import { brand } from "./parts.js";
+import { say } from "./say.js";
 import { forget, locate, resume, session, signOut } from "./session.js";
 import * as images from "./pages/images.js";
 import * as keys from "./pages/keys.js";
@@ -57,8 +59,15 @@ function ended(message) {
 
 function makeShell() {
   const main = h("main", { id: "main", tabindex: -1 });
-  const links = Object.entries(PAGES).map(([name, page]) => h("a", { href: `#${name}`, "data-page": name }, page.title));
-  const menu = h("button", { type: "button", class: "menu", "aria-expanded": "false", "aria-controls": "side" }, icon("menu"), "Menu");
+  const links = Object.entries(PAGES).map(([name, page]) =>
+    h("a", { href: `#${name}`, "data-page": name }, page.title),
+  );
+  const menu = h(
+    "button",
+    { type: "button", class: "menu", "aria-expanded": "false", "aria-controls": "side" },
+    icon("menu"),
+    "Menu",
+  );
   const side = h(
     "div",
     { id: "side", class: "side" },
@@ -78,7 +87,12 @@ function makeShell() {
   fill(
     root,
     skip,
-    h("div", { class: "shell" }, h("header", { class: "bar" }, h("div", { class: "rail" }, brand(), menu, side)), main),
+    h(
+      "div",
+      { class: "shell" },
+      h("header", { class: "bar" }, h("div", { class: "rail" }, brand(), menu, side)),
+      main,
+    ),
   );
   const mark = (current) => {
     toggle(false);
@@ -93,13 +107,21 @@ function makeShell() {
 
 function whoIsHere() {
   const { name, plan } = session.account;
-  return h("dl", {}, h("dt", { class: "unseen" }, "Account"), h("dd", { class: "name" }, name), h("dt", { class: "unseen" }, "Plan"), h("dd", {}, `${plan} plan`));
+  return h(
+    "dl",
+    {},
+    h("dt", { class: "unseen" }, "Account"),
+    h("dd", { class: "name" }, name),
+    h("dt", { class: "unseen" }, "Plan"),
+    h("dd", {}, `${plan} plan`),
+  );
 }
 
 function themeButton() {
   const element = h("button", { type: "button", class: "button quiet" }, icon("sun"), "Light or dark");
   element.addEventListener("click", () => {
-    const dark = getComputedStyle(document.documentElement).colorScheme === "dark" ||
+    const dark =
+      getComputedStyle(document.documentElement).colorScheme === "dark" ||
       (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
     const theme = dark ? "light" : "dark";
     document.documentElement.dataset.theme = theme;

@@ -16,14 +16,28 @@ export function bars(title, days, { show, total, kind = "" }) {
   const width = days.length * STEP;
   const shapes = days.map(({ value }, index) => {
     const height = value ? Math.max((value / most) * HEIGHT, 1.5) : 0;
-    return s("rect", { x: index * STEP + (STEP * (1 - SHARE)) / 2, y: HEIGHT - height, width: STEP * SHARE, height });
+    return s("rect", {
+      x: index * STEP + (STEP * (1 - SHARE)) / 2,
+      y: HEIGHT - height,
+      width: STEP * SHARE,
+      height,
+    });
   });
-  const drawing = s("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, shapes);
+  const drawing = s(
+    "svg",
+    { viewBox: `0 0 ${width} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+    shapes,
+  );
   const told = h("p", { class: "told" });
   const tell = (index) => {
     shapes.forEach((shape, at) => shape.toggleAttribute("data-on", at === index));
     const chosen = days[index];
-    fill(told, chosen ? [h("strong", {}, show(chosen.value)), ` on ${date(chosen.date)}`] : [h("strong", {}, show(total)), " in all"]);
+    fill(
+      told,
+      chosen
+        ? [h("strong", {}, show(chosen.value)), ` on ${date(chosen.date)}`]
+        : [h("strong", {}, show(total)), " in all"],
+    );
   };
   const area = h("div", { class: "bars" }, drawing);
   area.addEventListener("pointermove", (event) => {
@@ -37,6 +51,11 @@ export function bars(title, days, { show, total, kind = "" }) {
     { class: `chart ${kind}` },
     h("figcaption", {}, h("h3", {}, title), told),
     h("div", { class: "plot" }, h("span", { class: "most", "aria-hidden": "true" }, show(most)), area),
-    h("p", { class: "axis", "aria-hidden": "true" }, h("span", {}, date(days[0].date)), h("span", {}, date(days.at(-1).date))),
+    h(
+      "p",
+      { class: "axis", "aria-hidden": "true" },
+      h("span", {}, date(days[0].date)),
+      h("span", {}, date(days.at(-1).date)),
+    ),
   );
 }

@@ -26,19 +26,21 @@ export const date = (text) => day.format(new Date(`${text}T00:00:00Z`));
 export const longDate = (text) => dayAndYear.format(new Date(text));
 export const time = (text) => moment.format(new Date(text));
 
-const STEPS = [
-  [60, "second", 1],
-  [3600, "minute", 60],
-  [86400, "hour", 3600],
-  [86400 * 30, "day", 86400],
+const UNITS = [
+  ["minute", 60, 60],
+  ["hour", 3600, 24],
+  ["day", 86400, 60],
 ];
 
 /** "5 minutes ago", "in 3 days"; further away, the date. */
 export function when(text, now = Date.now()) {
   const seconds = (new Date(text) - now) / 1000;
   if (Math.abs(seconds) < 45) return seconds > 0 ? "in a moment" : "just now";
-  const step = STEPS.find(([limit]) => Math.abs(seconds) < limit);
-  return step ? ago.format(Math.round(seconds / step[2]), step[1]) : longDate(text);
+  for (const [unit, length, most] of UNITS) {
+    const number = Math.round(seconds / length);
+    if (Math.abs(number) < most) return ago.format(number, unit);
+  }
+  return longDate(text);
 }
 
 /** "45 seconds", "2 minutes". */
@@ -70,3 +72,6 @@ export function browser(userAgent) {
   const [name, system] = [named(BROWSERS), named(SYSTEMS)];
   return name && system ? `${name} on ${system}` : userAgent || "Unknown browser";
 }
+
+/** With a full stop, where there is none. */
+export const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);

@@ -1,16 +1,26 @@
 // Every picture of the account: looked for by user, copied, deleted.
 
 import { call } from "../api.js";
+import { button, copyButton } from "../buttons.js";
 import { fill, h, icon, webAddress } from "../dom.js";
 import { bytes, count, counted, time, when } from "../format.js";
-import { ask, button, copyButton, field, form, heading, nothing, notice, say } from "../parts.js";
+import { ask, field, form } from "../forms.js";
+import { nothing, notice } from "../notices.js";
+import { heading } from "../parts.js";
+import { say } from "../say.js";
 
 export const title = "Images";
 const PAGE_SIZE = 24;
 const DOTS = /^\.{1,2}$/; // browsers take these for folders of a path, also encoded
 
 export function show({ main, signal }) {
-  const user = field("User id", { hint: "Exactly as you sent it. Empty: everybody’s.", type: "search", maxlength: 255, autocomplete: "off", spellcheck: "false" });
+  const user = field("User id", {
+    hint: "Exactly as you sent it. Empty: everybody’s.",
+    type: "search",
+    maxlength: 255,
+    autocomplete: "off",
+    spellcheck: "false",
+  });
   const wall = h("ul", { class: "wall" });
   const more = h("div", { class: "more" });
   const about = h("div", { class: "about" });
@@ -31,7 +41,11 @@ export function show({ main, signal }) {
       const [first] = await load(cursor);
       first?.querySelector("a").focus();
     } catch (problem) {
-      if (!signal.aborted) fill(more, notice(problem, () => older(cursor)));
+      if (!signal.aborted)
+        fill(
+          more,
+          notice(problem, () => older(cursor)),
+        );
     }
   };
   const begin = async () => {
@@ -41,7 +55,12 @@ export function show({ main, signal }) {
     wall.setAttribute("aria-busy", "true");
     try {
       const tiles = await load();
-      if (sought && tiles.length) fill(about, h("p", {}, "Pictures of ", h("strong", {}, sought)), !DOTS.test(sought) && deleteAll(sought, begin));
+      if (sought && tiles.length)
+        fill(
+          about,
+          h("p", {}, "Pictures of ", h("strong", {}, sought)),
+          !DOTS.test(sought) && deleteAll(sought, begin),
+        );
       if (!tiles.length) empty();
     } catch (problem) {
       if (!signal.aborted) fill(more, notice(problem, begin));
@@ -50,9 +69,15 @@ export function show({ main, signal }) {
     }
   };
   const empty = () => {
-    fill(more, sought
-      ? nothing("No picture of that user", "The user id has to be exactly the one that was sent with the upload.")
-      : nothing("No picture yet", h("a", { href: "#start" }, "Upload the first one"), "; it appears here."));
+    fill(
+      more,
+      sought
+        ? nothing(
+            "No picture of that user",
+            "The user id has to be exactly the one that was sent with the upload.",
+          )
+        : nothing("No picture yet", h("a", { href: "#start" }, "Upload the first one"), "; it appears here."),
+    );
   };
   const removed = (gone) => {
     const next = gone.nextElementSibling ?? gone.previousElementSibling;
@@ -89,18 +114,47 @@ function tile(image, removed) {
   const element = h(
     "li",
     { class: "tile" },
-    h("a", { href: url }, h("img", { src: `${url}?w=360&h=360`, alt: `Picture of user ${image.user_id}, ${image.image_id}`, loading: "lazy", width: 180, height: 180 })),
+    h(
+      "a",
+      { href: url },
+      h("img", {
+        src: `${url}?w=360&h=360`,
+        alt: `Picture of user ${image.user_id}, ${image.image_id}`,
+        loading: "lazy",
+        width: 180,
+        height: 180,
+      }),
+    ),
     h(
       "div",
       {},
       h("p", { class: "user" }, image.user_id),
-      h("p", { class: "facts" }, `${count(width)} × ${count(height)} · ${bytes(image.file_size)}`, h("br"), h("time", { datetime: image.upload_date, title: time(image.upload_date) }, when(image.upload_date))),
+      h(
+        "p",
+        { class: "facts" },
+        `${count(width)} × ${count(height)} · ${bytes(image.file_size)}`,
+        h("br"),
+        h("time", { datetime: image.upload_date, title: time(image.upload_date) }, when(image.upload_date)),
+      ),
       h(
         "p",
         { class: "actions" },
         copyButton(() => image.image_url, `the URL of ${image.image_id}`, "Copy URL"),
-        h("a", { class: "button quiet", href: `#playground/${image.image_id}`, "aria-label": `Try sizes of ${image.image_id}` }, icon("sliders")),
-        button("", { kind: "quiet risky", icon: "bin", "aria-label": `Delete ${image.image_id}`, act: () => remove() }),
+        h(
+          "a",
+          {
+            class: "button quiet",
+            href: `#playground/${image.image_id}`,
+            "aria-label": `Try sizes of ${image.image_id}`,
+          },
+          icon("sliders"),
+        ),
+        button("", {
+          kind: "quiet risky",
+          icon: "bin",
+          "aria-label": `Delete ${image.image_id}`,
+          act: () => remove(),
+        }),
       ),
     ),
   );
@@ -109,7 +163,11 @@ function tile(image, removed) {
       title: "Delete this picture?",
       body: [
         h("img", { class: "doomed", src: `${url}?w=240&h=240`, alt: "", width: 120, height: 120 }),
-        h("p", {}, `It is ${of}. Its URL answers “not found” at once, in every size, and never works again. A browser that has it may show it for a day.`),
+        h(
+          "p",
+          {},
+          `It is ${of}. Its URL answers “not found” at once, in every size, and never works again. A browser that has it may show it for a day.`,
+        ),
       ],
       confirm: "Delete it",
       run: () => call("DELETE", `/v1/images/${image.image_id}`),
@@ -128,7 +186,15 @@ function deleteAll(userId, begin) {
     act: async () => {
       const done = await ask({
         title: "Delete every picture of this user?",
-        body: [h("p", {}, "All pictures of ", h("strong", {}, userId), ", also those that are not shown here. They cannot be brought back.")],
+        body: [
+          h(
+            "p",
+            {},
+            "All pictures of ",
+            h("strong", {}, userId),
+            ", also those that are not shown here. They cannot be brought back.",
+          ),
+        ],
         confirm: "Delete all of them",
         run: () => call("DELETE", `/v1/users/${encodeURIComponent(userId)}`),
       });

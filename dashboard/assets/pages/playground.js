@@ -1,10 +1,12 @@
 // One picture and four parameters: what the URL says, and what comes back for it.
 
-import { call, explain, refusal } from "../api.js";
+import { call } from "../api.js";
+import { copyButton } from "../buttons.js";
 import { fill, h, webAddress } from "../dom.js";
-import { bytes, count } from "../format.js";
-import { copyButton, heading, nothing, notice, show as load } from "../parts.js";
+import { nothing, show as load } from "../notices.js";
+import { heading } from "../parts.js";
 import { session } from "../session.js";
+import { makeStage } from "../stage.js";
 
 export const title = "Playground";
 
@@ -12,7 +14,12 @@ const DEBOUNCE_MS = 120;
 const DEFAULT_QUALITY = 85;
 const WIDEST_SLIDER = 1600;
 const WIDEST = 4096;
-const FORMATS = [["", "as uploaded"], ["jpg", "jpg"], ["png", "png"], ["webp", "webp"]];
+const FORMATS = [
+  ["", "as uploaded"],
+  ["jpg", "jpg"],
+  ["png", "png"],
+  ["webp", "webp"],
+];
 
 export function show({ main, signal, argument }) {
   const place = h("div", {});
@@ -20,9 +27,11 @@ export function show({ main, signal, argument }) {
   load(place, signal, async () => {
     const { images } = await call("GET", "/v1/images?limit=12", { signal });
     const chosen = argument
-      ? images.find(({ image_id }) => image_id === argument) ?? (await call("GET", `/v1/images/${encodeURIComponent(argument)}`, { signal }))
+      ? (images.find(({ image_id }) => image_id === argument) ??
+        (await call("GET", `/v1/images/${encodeURIComponent(argument)}`, { signal })))
       : images[0];
-    if (!chosen) return nothing("No picture to play with", h("a", { href: "#start" }, "Upload one"), " first.");
+    if (!chosen)
+      return nothing("No picture to play with", h("a", { href: "#start" }, "Upload one"), " first.");
     return bench(chosen, images, signal);
   });
 }
@@ -40,6 +49,7 @@ function bench(first, images, signal) {
     fill(address, address_parts(url()));
     clearTimeout(timer);
     timer = setTimeout(render, DEBOUNCE_MS);
+    stage.element.setAttribute("aria-busy", "true");
   };
   const render = () => {
     fetching.abort(); // an answer for where the slider was a moment ago is of no use
@@ -66,16 +76,25 @@ function bench(first, images, signal) {
   const strip = h("div", { class: "strip", role: "group", "aria-label": "Pictures" });
   const choose = (next) => {
     image = next;
-    for (const each of strip.children) each.setAttribute("aria-pressed", String(each.dataset.image === image.image_id));
+    for (const each of strip.children)
+      each.setAttribute("aria-pressed", String(each.dataset.image === image.image_id));
     changed();
   };
   const shown = images.some(({ image_id }) => image_id === first.image_id) ? images : [first, ...images];
-  strip.append(...shown.map((each) =>
-    h(
-      "button",
-      { type: "button", "data-image": each.image_id, "aria-label": `Picture of user ${each.user_id}, ${each.image_id}`, on: { click: () => choose(each) } },
-      h("img", { src: `${webAddress(each.image_url)}?w=112&h=112`, alt: "", width: 56, height: 56 }),
-    )));
+  strip.append(
+    ...shown.map((each) =>
+      h(
+        "button",
+        {
+          type: "button",
+          "data-image": each.image_id,
+          "aria-label": `Picture of user ${each.user_id}, ${each.image_id}`,
+          on: { click: () => choose(each) },
+        },
+        h("img", { src: `${webAddress(each.image_url)}?w=112&h=112`, alt: "", width: 56, height: 56 }),
+      ),
+    ),
+  );
   choose(first);
   return h(
     "div",
@@ -87,8 +106,16 @@ function bench(first, images, signal) {
 
 /** The parameters that differ from what is served without them, in the order of the documentation. */
 function query({ w, h: height, q, f }) {
-  const parameters = [["w", w], ["h", height], ["q", q === DEFAULT_QUALITY ? 0 : q], ["f", f]];
-  const text = parameters.filter(([, value]) => value).map(([name, value]) => `${name}=${value}`).join("&");
+  const parameters = [
+    ["w", w],
+    ["h", height],
+    ["q", q === DEFAULT_QUALITY ? 0 : q],
+    ["f", f],
+  ];
+  const text = parameters
+    .filter(([, value]) => value)
+    .map(([name, value]) => `${name}=${value}`)
+    .join("&");
   return text ? `?${text}` : "";
 }
 
@@ -100,13 +127,30 @@ function address_parts(url) {
 
 /** A slider and, for exact values, a number; for a side, nothing (or 0 on the slider) leaves it to the picture. */
 function slider(name, label, unit, { min = 0, max, most, value, changed }) {
-  const range = h("input", { type: "range", name, min, max, step: 1, value, "aria-label": `${label}, slider` });
-  const exact = h("input", { type: "number", id: `exact-${name}`, min: 1, max: most, inputmode: "numeric", placeholder: "auto", value });
+  const range = h("input", {
+    type: "range",
+    name,
+    min,
+    max,
+    step: 1,
+    value,
+    "aria-label": `${label}, slider`,
+  });
+  const exact = h("input", {
+    type: "number",
+    id: `exact-${name}`,
+    min: 1,
+    max: most,
+    inputmode: "numeric",
+    placeholder: "auto",
+    value,
+  });
   const take = (text) => {
     const number = Math.round(Number(text));
     return Number.isFinite(number) ? Math.min(most, Math.max(min, number)) : 0;
   };
-  const speak = (number) => range.setAttribute("aria-valuetext", number ? `${number} ${unit}`.trim() : "as the picture is");
+  const speak = (number) =>
+    range.setAttribute("aria-valuetext", number ? `${number} ${unit}`.trim() : "as the picture is");
   range.addEventListener("input", () => {
     const number = take(range.value);
     exact.value = number || "";
@@ -123,76 +167,34 @@ function slider(name, label, unit, { min = 0, max, most, value, changed }) {
     if (exact.value !== "") exact.value = take(exact.value) || "";
   });
   speak(value);
-  return h("div", { class: "slider" }, h("label", { for: exact.id }, h("code", {}, name), " ", label), range, exact);
+  return h(
+    "div",
+    { class: "slider" },
+    h("label", { for: exact.id }, h("code", {}, name), " ", label),
+    range,
+    exact,
+  );
 }
 
 function formats(changed) {
   const radios = FORMATS.map(([value, label]) =>
-    h("label", {}, h("input", { type: "radio", name: "f", value, checked: value === "", on: { change: () => changed(value) } }), h("span", {}, label)));
-  return h("fieldset", { class: "formats" }, h("legend", {}, h("code", {}, "f"), " Format"), h("div", { class: "choices" }, radios));
-}
-
-/** The picture between its two measures, and what it weighs. */
-function makeStage() {
-  const picture = h("img", { alt: "" });
-  const across = h("span", { class: "across", "aria-hidden": "true" });
-  const down = h("span", { class: "down", "aria-hidden": "true" });
-  const frame = h("div", { class: "frame" }, picture, across, down);
-  const facts = h("p", { class: "facts", role: "status" });
-  const refused = h("div", {});
-  const element = h("figure", { class: "stage" }, h("div", { class: "ground" }, frame), h("figcaption", {}, facts, refused));
-  let shown = null;
-
-  const draw = async (url, image, signal, again) => {
-    element.setAttribute("aria-busy", "true");
-    try {
-      const began = performance.now();
-      const answer = await fetch(url, { signal, credentials: "omit" });
-      if (!answer.ok) throw refusal(answer.status, await answer.text(), (name) => answer.headers.get(name));
-      const blob = await answer.blob();
-      const took = performance.now() - began;
-      const next = URL.createObjectURL(blob);
-      const bitmap = new Image();
-      bitmap.src = next;
-      await bitmap.decode();
-      if (signal.aborted) return URL.revokeObjectURL(next);
-      clear();
-      shown = picture.src = next;
-      describe(bitmap, blob, image, took);
-      fill(refused);
-      frame.hidden = false;
-    } catch (error) {
-      if (signal.aborted) return undefined;
-      clear();
-      fill(facts);
-      fill(refused, notice(explain(error, signal), again));
-    } finally {
-      if (!signal.aborted) element.removeAttribute("aria-busy");
-    }
-    return undefined;
-  };
-
-  const describe = ({ naturalWidth: width, naturalHeight: height }, { size, type }, image, took) => {
-    Object.assign(picture, { width, height, alt: `Picture of user ${image.user_id}, ${width} by ${height} pixels` });
-    across.textContent = `${count(width)} px`;
-    down.textContent = `${count(height)} px`;
-    const kind = type.replace("image/", "").toUpperCase();
-    const part = size / image.file_size;
-    fill(
-      facts,
-      h("strong", { "data-bytes": size }, bytes(size)),
-      ` ${kind} · ${count(width)} × ${count(height)} · `,
-      part < 1 ? `${Math.max(1, Math.round(part * 100))} % of the upload’s ${bytes(image.file_size)}` : `the upload has ${bytes(image.file_size)}`,
-      ` · ${Math.round(took)} ms`,
-      kind === "PNG" ? h("span", { class: "aside" }, " PNG loses nothing: q changes nothing.") : null,
-    );
-  };
-
-  const clear = () => {
-    if (shown) URL.revokeObjectURL(shown);
-    shown = null;
-    frame.hidden = true;
-  };
-  clear();
-  return { element, draw, clear };
+    h(
+      "label",
+      {},
+      h("input", {
+        type: "radio",
+        name: "f",
+        value,
+        checked: value === "",
+        on: { change: () => changed(value) },
+      }),
+      h("span", {}, label),
+    ),
+  );
+  return h(
+    "fieldset",
+    { class: "formats" },
+    h("legend", {}, h("code", {}, "f"), " Format"),
+    h("div", { class: "choices" }, radios),
+  );
 }

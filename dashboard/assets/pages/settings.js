@@ -1,34 +1,62 @@
 // The account itself: its name, who is signed in to it, and its end.
 
 import { call } from "../api.js";
+import { button, copyButton } from "../buttons.js";
 import { fill, h } from "../dom.js";
-import { browser, count, counted, longDate, time, when } from "../format.js";
-import { ask, brand, button, copyButton, field, form, heading, say, show as load } from "../parts.js";
+import { browser, longDate, time, when } from "../format.js";
+import { ask, field, form } from "../forms.js";
+import { show as load } from "../notices.js";
+import { heading } from "../parts.js";
+import { say } from "../say.js";
 import { session } from "../session.js";
+import { farewell } from "./farewell.js";
 
 export const title = "Settings";
 
 export function show({ main, signal, left }) {
   const sessions = h("div", {});
-  const refresh = () => load(sessions, signal, async () => {
-    const answer = await call("GET", "/v1/sessions", { signal });
-    return sessionList(answer.sessions, { refresh, left });
-  });
+  const refresh = () =>
+    load(sessions, signal, async () => {
+      const answer = await call("GET", "/v1/sessions", { signal });
+      return sessionList(answer.sessions, { refresh, left });
+    });
   fill(
     main,
     heading("Settings", "The account, and who is signed in to it."),
     h("section", { "aria-labelledby": "account" }, h("h2", { id: "account" }, "Account"), renamer(), facts()),
-    h("section", { "aria-labelledby": "sessions" }, h("h2", { id: "sessions" }, "Sessions"),
-      h("p", {}, "Browsers that are signed in. A session ends after 30 days, and with the key that opened it."), sessions),
-    h("section", { class: "end", "aria-labelledby": "end" }, h("h2", { id: "end" }, "Delete the account"),
+    h(
+      "section",
+      { "aria-labelledby": "sessions" },
+      h("h2", { id: "sessions" }, "Sessions"),
+      h(
+        "p",
+        {},
+        "Browsers that are signed in. A session ends after 30 days, and with the key that opened it.",
+      ),
+      sessions,
+    ),
+    h(
+      "section",
+      { class: "end", "aria-labelledby": "end" },
+      h("h2", { id: "end" }, "Delete the account"),
       h("p", {}, "Every picture, every key and every session goes, at once and for good. You get a receipt."),
-      h("p", { class: "actions" }, button("Delete the account…", { kind: "risky", icon: "bin", act: () => end(left) }))),
+      h(
+        "p",
+        { class: "actions" },
+        button("Delete the account…", { kind: "risky", icon: "bin", act: () => end(left) }),
+      ),
+    ),
   );
   refresh();
 }
 
 function renamer() {
-  const name = field("Name", { value: session.account.name, maxlength: 255, autocomplete: "organization", required: true });
+  const name = field("Name", {
+    value: session.account.name,
+    maxlength: 255,
+    autocomplete: "organization",
+    required: true,
+  });
   return form([name.element], {
     submit: "Save the name",
     kind: "",
@@ -45,10 +73,28 @@ function renamer() {
 
 function facts() {
   const { id, email, plan, created_at } = session.account;
-  const rows = [["E-mail", email || "none"], ["Plan", plan], ["Since", longDate(created_at)]];
-  return h("dl", { class: "facts-list" },
+  const rows = [
+    ["E-mail", email || "none"],
+    ["Plan", plan],
+    ["Since", longDate(created_at)],
+  ];
+  return h(
+    "dl",
+    { class: "facts-list" },
     rows.map(([term, text]) => h("div", {}, h("dt", {}, term), h("dd", {}, text))),
-    h("div", {}, h("dt", {}, "Id"), h("dd", {}, h("code", {}, id), " ", copyButton(() => id, "the account’s id"))));
+    h(
+      "div",
+      {},
+      h("dt", {}, "Id"),
+      h(
+        "dd",
+        {},
+        h("code", {}, id),
+        " ",
+        copyButton(() => id, "the account’s id"),
+      ),
+    ),
+  );
 }
 
 function sessionList(sessions, { refresh, left }) {
@@ -65,30 +111,66 @@ function sessionList(sessions, { refresh, left }) {
     },
   });
   return [
-    h("ul", { class: "sessions" }, sessions.map((each) => h("li", {},
-      h("div", {},
-        h("p", {}, h("strong", { title: each.user_agent }, browser(each.user_agent)), each.current && h("span", { class: "here" }, "this one")),
-        h("p", { class: "facts" }, "last used ", h("time", { datetime: each.last_used_at, title: time(each.last_used_at) }, when(each.last_used_at)), `, ends ${when(each.expires_at)}`)),
-      button("Sign out", {
-        icon: "leave",
-        "aria-label": each.current ? "Sign out here" : `Sign out ${browser(each.user_agent)}, last used ${when(each.last_used_at)}`,
-        act: async () => {
-          await call("DELETE", `/v1/sessions/${encodeURIComponent(each.id)}`);
-          if (each.current) return left("You are signed out.");
-          say("Signed out");
-          return refresh();
-        },
-      })))),
+    h(
+      "ul",
+      { class: "sessions" },
+      sessions.map((each) =>
+        h(
+          "li",
+          {},
+          h(
+            "div",
+            {},
+            h(
+              "p",
+              {},
+              h("strong", { title: each.user_agent }, browser(each.user_agent)),
+              each.current && h("span", { class: "here" }, "this one"),
+            ),
+            h(
+              "p",
+              { class: "facts" },
+              "last used ",
+              h(
+                "time",
+                { datetime: each.last_used_at, title: time(each.last_used_at) },
+                when(each.last_used_at),
+              ),
+              `, ends ${when(each.expires_at)}`,
+            ),
+          ),
+          button("Sign out", {
+            icon: "leave",
+            "aria-label": each.current
+              ? "Sign out here"
+              : `Sign out ${browser(each.user_agent)}, last used ${when(each.last_used_at)}`,
+            act: async () => {
+              await call("DELETE", `/v1/sessions/${encodeURIComponent(each.id)}`);
+              if (each.current) return left("You are signed out.");
+              say("Signed out");
+              return refresh();
+            },
+          }),
+        ),
+      ),
+    ),
     h("p", { class: "actions" }, everywhere),
   ];
 }
 
 async function end(left) {
   const { id, name } = session.account;
-  const typed = field("Type the account’s id to confirm", { hint: id, autocomplete: "off", spellcheck: "false" });
+  const typed = field("Type the account’s id to confirm", {
+    hint: id,
+    autocomplete: "off",
+    spellcheck: "false",
+  });
   const done = await ask({
     title: "Delete the account?",
-    body: [h("p", {}, "All that is in ", h("strong", {}, name), " goes. It cannot be brought back."), typed.element],
+    body: [
+      h("p", {}, "All that is in ", h("strong", {}, name), " goes. It cannot be brought back."),
+      typed.element,
+    ],
     confirm: "Delete it for good",
     ready: () => typed.input.value.trim() === id || typed.fail("This is not the account’s id."),
     run: () => call("DELETE", "/v1/account", { body: { confirm: id } }),
@@ -97,30 +179,4 @@ async function end(left) {
     left();
     farewell(done.receipt);
   }
-}
-
-/** What went, as a page of its own: there is nothing left to be signed in to. */
-function farewell(receipt) {
-  const { account_id, images, objects, nodes, keys, sessions, purge } = receipt;
-  const rows = [
-    ["Account", h("code", {}, account_id)],
-    ["Pictures", count(images)],
-    ["Stored files", count(objects)],
-    ["Keys", count(keys)],
-    ["Sessions", count(sessions)],
-    ["Told", counted(nodes, "serving node")],
-  ];
-  const file = new Blob([`${JSON.stringify(receipt, null, 2)}\n`], { type: "application/json" });
-  fill(
-    document.querySelector("#app"),
-    h("main", { id: "main", class: "alone" },
-      brand(),
-      h("h1", { tabindex: -1 }, "The account is deleted"),
-      h("p", {}, purge ? "Its pictures are going: a part that did not answer yet follows within minutes." : "Nothing of it is left here. Browsers that have a picture may show it for a day."),
-      h("dl", { class: "facts-list receipt" }, rows.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
-      h("p", { class: "actions" },
-        h("a", { class: "button", href: URL.createObjectURL(file), download: `${account_id}-deleted.json` }, "Save the receipt"),
-        h("a", { class: "button quiet", href: "/" }, "Back to the beginning"))),
-  );
-  document.querySelector("h1").focus();
 }

@@ -1,7 +1,8 @@
 // The first minute: a key, a first picture, and the code that does the same.
 
+import { copyButton } from "../buttons.js";
 import { fill, h } from "../dom.js";
-import { copyButton, freshKey, heading } from "../parts.js";
+import { freshKey, heading } from "../parts.js";
 import { samples } from "../samples.js";
 import { session } from "../session.js";
 import { uploader } from "../uploader.js";
@@ -34,13 +35,30 @@ export function show({ main, signal }) {
     main,
     heading(`Hello, ${session.account.name}`, "A key, a picture, a URL. Then the same from your own code."),
     key,
-    h("section", { "aria-labelledby": "first" }, h("h2", { id: "first" }, "Upload a picture"), uploader({ signal, stored })),
+    h(
+      "section",
+      { "aria-labelledby": "first" },
+      h("h2", { id: "first" }, "Upload a picture"),
+      uploader({ signal, stored }),
+    ),
     h(
       "section",
       { "aria-labelledby": "code" },
       h("h2", { id: "code" }, "From your backend"),
-      h("p", {}, session.freshKey ? "Your key and your addresses are filled in. " : ["Put your key where it says YOUR_API_KEY, or ", h("a", { href: "#keys" }, "make a new one"), ". "],
-        "The ", h("a", { href: "/docs" }, "documentation"), " has the whole of it."),
+      h(
+        "p",
+        {},
+        session.freshKey
+          ? "Your key and your addresses are filled in. "
+          : [
+              "Put your key where it says YOUR_API_KEY, or ",
+              h("a", { href: "#keys" }, "make a new one"),
+              ". ",
+            ],
+        "The ",
+        h("a", { href: "/docs" }, "documentation"),
+        " has the whole of it.",
+      ),
       code,
     ),
   );
@@ -52,7 +70,18 @@ let chosen = 0;
 function tabs(all) {
   const panel = h("div", { role: "tabpanel", id: "sample", "aria-labelledby": `tab-${chosen}`, tabindex: 0 });
   const buttons = all.map(([language], index) =>
-    h("button", { type: "button", role: "tab", id: `tab-${index}`, "aria-controls": "sample", on: { click: () => choose(index) } }, language));
+    h(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        id: `tab-${index}`,
+        "aria-controls": "sample",
+        on: { click: () => choose(index) },
+      },
+      language,
+    ),
+  );
   const choose = (index, focus = false) => {
     chosen = index;
     const [language, text] = all[index];
@@ -62,7 +91,10 @@ function tabs(all) {
     });
     panel.setAttribute("aria-labelledby", `tab-${index}`);
     fill(panel, h("pre", {}, h("code", {}, text)));
-    fill(copy, copyButton(() => text, `the ${language} sample`));
+    fill(
+      copy,
+      copyButton(() => text, `the ${language} sample`),
+    );
     if (focus) buttons[index].focus();
   };
   const list = h("div", { role: "tablist", "aria-label": "Languages" }, buttons);

@@ -4,50 +4,65 @@ import { call } from "../api.js";
 import { bars } from "../chart.js";
 import { fill, h } from "../dom.js";
 import { bytes, count, date } from "../format.js";
-import { heading, show as load } from "../parts.js";
+import { show as load } from "../notices.js";
+import { heading } from "../parts.js";
+import { REASONS } from "../reasons.js";
 
 export const title = "Usage";
 
 const LEVEL_MS = 5000;
-const RANGES = [[7, "7 days"], [30, "30 days"], [90, "90 days"]];
+const RANGES = [
+  [7, "7 days"],
+  [30, "30 days"],
+  [90, "90 days"],
+];
 const DAY_MS = 86_400_000;
-
-// What to do about each refusal; the message itself is in the answer that was refused.
-const REASONS = {
-  INVALID_API_KEY: "A key that was revoked or has expired. Put a valid one in its place.",
-  MISSING_USER_ID: "An upload without user_id. Add the form field.",
-  INVALID_USER_ID: "A user_id over 255 characters, or with control characters in it.",
-  MISSING_IMAGE: "An upload without a picture. Add the form part image.",
-  INVALID_IMAGE_FORMAT: "Files that are no JPEG, PNG or WebP, or that are broken.",
-  IMAGE_DIMENSIONS_TOO_LARGE: "Pictures over 12,000 pixels on a side or 50 megapixels.",
-  INVALID_REQUEST: "Requests that could not be read: often a Content-Type without its boundary.",
-  INVALID_PARAMETER: "A parameter out of its range, such as limit or cursor.",
-  FILE_TOO_LARGE: "Pictures over 10 MiB. Make them smaller before you send them.",
-  RATE_LIMIT_EXCEEDED: "More calls than the plan allows. Wait as long as Retry-After says.",
-  QUOTA_EXCEEDED: "The plan’s number of images is used up. Delete some, or ask for another plan.",
-  ACCOUNT_SUSPENDED: "The account was suspended by the operator.",
-  IMAGE_NOT_FOUND: "Images that do not exist, or were deleted before.",
-  IDEMPOTENCY_KEY_IN_USE: "A retry that came while the first try was still running.",
-  IDEMPOTENCY_KEY_REUSED: "An idempotency key that was used for another upload.",
-  SERVICE_UNAVAILABLE: "We were down or full. Sending it again later works.",
-  INTERNAL_ERROR: "A defect of ours. Report the X-Request-Id.",
-};
 
 let range = 30;
 
 export function show({ main, signal }) {
   const level = h("div", { class: "level" });
   const charts = h("div", {});
-  const draw = () => load(charts, signal, async () => usage(await call("GET", `/v1/usage?${period(range)}`, { signal })));
-  const pick = h("fieldset", { class: "formats" }, h("legend", { class: "unseen" }, "Period"),
-    h("div", { class: "choices" }, RANGES.map(([days, label]) => h("label", {}, h("input", {
-      type: "radio", name: "period", value: days, checked: days === range, on: { change: () => { range = days; draw(); } },
-    }), h("span", {}, label)))));
+  const draw = () =>
+    load(charts, signal, async () => usage(await call("GET", `/v1/usage?${period(range)}`, { signal })));
+  const pick = h(
+    "fieldset",
+    { class: "formats" },
+    h("legend", { class: "unseen" }, "Period"),
+    h(
+      "div",
+      { class: "choices" },
+      RANGES.map(([days, label]) =>
+        h(
+          "label",
+          {},
+          h("input", {
+            type: "radio",
+            name: "period",
+            value: days,
+            checked: days === range,
+            on: {
+              change: () => {
+                range = days;
+                draw();
+              },
+            },
+          }),
+          h("span", {}, label),
+        ),
+      ),
+    ),
+  );
   fill(
     main,
     heading("Usage", "Counted by day, in UTC. Numbers are at most a minute old."),
     h("section", { "aria-labelledby": "now" }, h("h2", { id: "now" }, "Right now"), level),
-    h("section", { "aria-labelledby": "by-day" }, h("div", { class: "split" }, h("h2", { id: "by-day" }, "By day"), pick), charts),
+    h(
+      "section",
+      { "aria-labelledby": "by-day" },
+      h("div", { class: "split" }, h("h2", { id: "by-day" }, "By day"), pick),
+      charts,
+    ),
   );
   draw();
   watch(level, signal);
@@ -76,26 +91,56 @@ async function watch(place, signal) {
 
 function levels({ account, limits, left, used }) {
   return [
-    meter("Calls", left.requests, limits.burst, limits.requests_per_minute === null
-      ? `The ${account.plan} plan has no limit.`
-      : `The ${account.plan} plan: ${count(limits.requests_per_minute)} a minute, ${count(limits.burst)} at once.`, "left at this moment"),
-    meter("Images", left.images, limits.images, limits.images === null
-      ? `${count(used.images)} kept. The ${account.plan} plan has no limit.`
-      : `${count(used.images)} of ${count(limits.images)} kept.`, "left"),
-    h("div", { class: "gauge" }, h("h3", {}, "Stored"), h("p", { class: "figure" }, bytes(used.bytes)), h("p", { class: "facts" }, "As you uploaded them.")),
+    meter(
+      "Calls",
+      left.requests,
+      limits.burst,
+      limits.requests_per_minute === null
+        ? `The ${account.plan} plan has no limit.`
+        : `The ${account.plan} plan: ${count(limits.requests_per_minute)} a minute, ${count(limits.burst)} at once.`,
+      "left at this moment",
+    ),
+    meter(
+      "Images",
+      left.images,
+      limits.images,
+      limits.images === null
+        ? `${count(used.images)} kept. The ${account.plan} plan has no limit.`
+        : `${count(used.images)} of ${count(limits.images)} kept.`,
+      "left",
+    ),
+    h(
+      "div",
+      { class: "gauge" },
+      h("h3", {}, "Stored"),
+      h("p", { class: "figure" }, bytes(used.bytes)),
+      h("p", { class: "facts" }, "As you uploaded them."),
+    ),
   ];
 }
 
 function meter(name, left, limit, words, of) {
   if (limit === null || left === null) {
-    return h("div", { class: "gauge" }, h("h3", {}, name), h("p", { class: "figure" }, "unlimited"), h("p", { class: "facts" }, words));
+    return h(
+      "div",
+      { class: "gauge" },
+      h("h3", {}, name),
+      h("p", { class: "figure" }, "unlimited"),
+      h("p", { class: "facts" }, words),
+    );
   }
   return h(
     "div",
     { class: "gauge" },
     h("h3", {}, name),
     h("p", { class: "figure" }, count(Math.floor(left)), h("small", {}, ` ${of}`)),
-    h("meter", { min: 0, max: limit, value: left, low: limit * 0.2, "aria-label": `${name} left, of ${limit}` }),
+    h("meter", {
+      min: 0,
+      max: limit,
+      value: left,
+      low: limit * 0.2,
+      "aria-label": `${name} left, of ${limit}`,
+    }),
     h("p", { class: "facts" }, words),
   );
 }
@@ -107,9 +152,21 @@ function usage({ days, total }) {
     h(
       "div",
       { class: "charts" },
-      bars("Uploads", series((day) => day.uploads), { show: count, total: total.uploads }),
-      bars("API calls", series((day) => day.calls), { show: count, total: total.calls }),
-      bars("Bytes uploaded", series((day) => day.bytes), { show: bytes, total: total.bytes }),
+      bars(
+        "Uploads",
+        series((day) => day.uploads),
+        { show: count, total: total.uploads },
+      ),
+      bars(
+        "API calls",
+        series((day) => day.calls),
+        { show: count, total: total.calls },
+      ),
+      bars(
+        "Bytes uploaded",
+        series((day) => day.bytes),
+        { show: bytes, total: total.bytes },
+      ),
       bars("Refused calls", series(refusedOn), { show: count, total: refusedOn(total), kind: "refused" }),
     ),
     refusals(total.refused),
@@ -125,7 +182,18 @@ function refusals(refused) {
     "div",
     { class: "refusals" },
     head,
-    h("dl", {}, rows.map(([code, number]) => h("div", {}, h("dt", {}, h("code", {}, code), h("strong", {}, count(number))), h("dd", {}, REASONS[code] ?? "See the details of the answer.")))),
+    h(
+      "dl",
+      {},
+      rows.map(([code, number]) =>
+        h(
+          "div",
+          {},
+          h("dt", {}, h("code", {}, code), h("strong", {}, count(number))),
+          h("dd", {}, REASONS[code] ?? "See the details of the answer."),
+        ),
+      ),
+    ),
   );
 }
 
@@ -133,10 +201,32 @@ function numbers(days, refusedOn) {
   return h(
     "div",
     { class: "rows", tabindex: 0, role: "region", "aria-label": "Usage by day" },
-    h("table", { class: "dense" },
-      h("thead", {}, h("tr", {}, ["Day", "Uploads", "Calls", "Bytes", "Refused"].map((text) => h("th", { scope: "col" }, text)))),
-      h("tbody", {}, days.toReversed().map((day) => h("tr", {}, h("th", { scope: "row" }, date(day.date)),
-        [count(day.uploads), count(day.calls), bytes(day.bytes), count(refusedOn(day))].map((text) => h("td", {}, text)))))),
+    h(
+      "table",
+      { class: "dense" },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ["Day", "Uploads", "Calls", "Bytes", "Refused"].map((text) => h("th", { scope: "col" }, text)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        days.toReversed().map((day) =>
+          h(
+            "tr",
+            {},
+            h("th", { scope: "row" }, date(day.date)),
+            [count(day.uploads), count(day.calls), bytes(day.bytes), count(refusedOn(day))].map((text) =>
+              h("td", {}, text),
+            ),
+          ),
+        ),
+      ),
+    ),
   );
 }
-

@@ -1,7 +1,8 @@
 // Before anybody is signed in: a new account, or the key of one.
 
 import { fill, h, s } from "../dom.js";
-import { brand, field, form } from "../parts.js";
+import { field, form } from "../forms.js";
+import { brand } from "../parts.js";
 import { signIn, signUp } from "../session.js";
 
 /** Shows the page in `root`; `entered` is called when somebody is signed in. `message`: why we are here again. */
@@ -29,15 +30,26 @@ export function show({ root, message, entered }) {
         h("p", {}, "Post a user’s picture once; the URL does the rest: width, height, quality and format."),
         blueprint(),
       ),
-      h("main", { id: "main" }, message && h("p", { class: "message", role: "status" }, message), card,
-        h("p", { class: "aside" }, h("a", { href: "/docs" }, "Read the documentation"))),
+      h(
+        "main",
+        { id: "main" },
+        message && h("p", { class: "message", role: "status" }, message),
+        card,
+        h("p", { class: "aside" }, h("a", { href: "/docs" }, "Read the documentation")),
+      ),
     ),
   );
   turn(been || message ? keyForm : accountForm, Boolean(message));
 }
 
 function accountForm(enter, turn) {
-  const name = field("Name", { hint: "Of your application or your company.", name: "name", autocomplete: "organization", maxlength: 255, required: true });
+  const name = field("Name", {
+    hint: "Of your application or your company.",
+    name: "name",
+    autocomplete: "organization",
+    maxlength: 255,
+    required: true,
+  });
   const email = field("E-mail", { name: "email", type: "email", autocomplete: "email", required: true });
   const invite = field("Invite code", { name: "invite", autocomplete: "off", spellcheck: "false" });
   const invited = h("details", {}, h("summary", {}, "I have an invite code"), invite.element);
@@ -51,14 +63,23 @@ function accountForm(enter, turn) {
         if (!name.input.value.trim()) return name.fail("Say what to call the account.");
         if (!email.input.validity.valid) return email.fail("This does not look like an e-mail address.");
         try {
-          await signUp({ name: name.input.value.trim(), email: email.input.value.trim(), invite: invite.input.value.trim() });
+          await signUp({
+            name: name.input.value.trim(),
+            email: email.input.value.trim(),
+            invite: invite.input.value.trim(),
+          });
         } catch (problem) {
           return explain(problem, fields, invited);
         }
         return enter();
       },
     }),
-    h("p", { class: "turn" }, "You have a key? ", turnButton("Sign in with it", () => turn(keyForm, true))),
+    h(
+      "p",
+      { class: "turn" },
+      "You have a key? ",
+      turnButton("Sign in with it", () => turn(keyForm, true)),
+    ),
   ];
 }
 
@@ -76,7 +97,11 @@ function explain(problem, fields, invited) {
 function keyForm(enter, turn) {
   const key = field("API key", {
     hint: "It begins with up_live_. Your browser gets a session of 30 days for it, and does not keep the key.",
-    name: "api-key", type: "password", autocomplete: "current-password", spellcheck: "false", required: true,
+    name: "api-key",
+    type: "password",
+    autocomplete: "current-password",
+    spellcheck: "false",
+    required: true,
   });
   return [
     h("h1", { tabindex: -1 }, "Sign in"),
@@ -94,7 +119,12 @@ function keyForm(enter, turn) {
         return enter();
       },
     }),
-    h("p", { class: "turn" }, "New here? ", turnButton("Create an account", () => turn(accountForm, true))),
+    h(
+      "p",
+      { class: "turn" },
+      "New here? ",
+      turnButton("Create an account", () => turn(accountForm, true)),
+    ),
   ];
 }
 
@@ -110,23 +140,33 @@ function blueprint() {
     const clip = `crop-${x}-${y}`;
     return [
       s("clipPath", { id: clip }, s("rect", { x, y, width, height })),
-      s("g", { "clip-path": `url(#${clip})` },
+      s(
+        "g",
+        { "clip-path": `url(#${clip})` },
         s("rect", { class: "ground", x, y, width, height }),
         s("circle", { class: "figure", cx, cy: y + height * 0.42, r: unit * 0.19 }),
-        s("ellipse", { class: "figure", cx, cy: y + height * 1.02, rx: unit * 0.38, ry: unit * 0.36 })),
+        s("ellipse", { class: "figure", cx, cy: y + height * 1.02, rx: unit * 0.38, ry: unit * 0.36 }),
+      ),
       s("rect", { class: "frame", x, y, width, height }),
     ];
   };
-  const across = (x, y, width, text) => s("g", { class: "dimension" },
-    s("path", { d: `M${x} ${y}h${width}M${x} ${y - 4}v8M${x + width} ${y - 4}v8` }),
-    s("text", { x: x + width / 2, y: y + 17, "text-anchor": "middle" }, text));
+  const across = (x, y, width, text) =>
+    s(
+      "g",
+      { class: "dimension" },
+      s("path", { d: `M${x} ${y}h${width}M${x} ${y - 4}v8M${x + width} ${y - 4}v8` }),
+      s("text", { x: x + width / 2, y: y + 17, "text-anchor": "middle" }, text),
+    );
   return s(
     "svg",
     { class: "blueprint", viewBox: "19.5 19.5 383 257", "aria-hidden": "true" },
-    portrait(20, 20, 220, 220), across(20, 256, 220, "?w=440"),
-    portrait(270, 20, 130, 78), across(270, 112, 130, "?w=260&h=156"),
-    portrait(270, 152, 60, 60), across(270, 226, 60, "?w=120"),
-    portrait(368, 180, 32, 32), across(368, 226, 32, "?w=64"),
+    portrait(20, 20, 220, 220),
+    across(20, 256, 220, "?w=440"),
+    portrait(270, 20, 130, 78),
+    across(270, 112, 130, "?w=260&h=156"),
+    portrait(270, 152, 60, 60),
+    across(270, 226, 60, "?w=120"),
+    portrait(368, 180, 32, 32),
+    across(368, 226, 32, "?w=64"),
   );
 }
-

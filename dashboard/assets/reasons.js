@@ -1,0 +1,20 @@
+// What to do about each refusal; the message itself is in the answer that was refused.
+export const REASONS = {
+  INVALID_API_KEY: "A key that was revoked or has expired. Put a valid one in its place.",
+  MISSING_USER_ID: "An upload without user_id. Add the form field.",
+  INVALID_USER_ID: "A user_id over 255 characters, or with control characters in it.",
+  MISSING_IMAGE: "An upload without a picture. Add the form part image.",
+  INVALID_IMAGE_FORMAT: "Files that are no JPEG, PNG or WebP, or that are broken.",
+  IMAGE_DIMENSIONS_TOO_LARGE: "Pictures over 12,000 pixels on a side or 50 megapixels.",
+  INVALID_REQUEST: "Requests that could not be read: often a Content-Type without its boundary.",
+  INVALID_PARAMETER: "A parameter out of its range, such as limit or cursor.",
+  FILE_TOO_LARGE: "Pictures over 10 MiB. Make them smaller before you send them.",
+  RATE_LIMIT_EXCEEDED: "More calls than the plan allows. Wait as long as Retry-After says.",
+  QUOTA_EXCEEDED: "The plan’s number of images is used up. Delete some, or ask for another plan.",
+  ACCOUNT_SUSPENDED: "The account was suspended by the operator.",
+  IMAGE_NOT_FOUND: "Images that do not exist, or were deleted before.",
+  IDEMPOTENCY_KEY_IN_USE: "A retry that came while the first try was still running.",
+  IDEMPOTENCY_KEY_REUSED: "An idempotency key that was used for another upload.",
+  SERVICE_UNAVAILABLE: "We were down or full. Sending it again later works.",
+  INTERNAL_ERROR: "A defect of ours. Report the X-Request-Id.",
+};

@@ -1,0 +1,85 @@
+"""A browser, visitors with profiles of their own, and pictures to drop."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import pytest
+from playwright.sync_api import Browser, Error, sync_playwright
+
+from tests import pictures
+from tests.dashboard.visitor import Visitor
+from tests.stack import Stack
+
+HERE: Final = Path(__file__).parent
+
+MakeVisitor = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window. Its sandbox does not start as root."""
+    path = shutil.which("chromium")
+    if path is None:
+        left_out("chromium is not installed")
+    options = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        try:
+            running = playwright.chromium.launch(executable_path=path, args=options)
+        except Error as error:
+            left_out(f"chromium does not start: {error}")
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def make_visitor(browser: Browser, stack: Stack) -> Iterator[MakeVisitor]:
+    """`make_visitor(stack=..., color_scheme="dark", ...)`. In none of them may anything have gone wrong."""
+    visitors: list[Visitor] = []
+
+    def make(*, stack: Stack = stack, **options: Any) -> Visitor:
+        visitors.append(Visitor(browser, stack, **options))
+        return visitors[-1]
+
+    yield make
+    for visitor in visitors:
+        visitor.close()
+    assert [visitor.complaints for visitor in visitors] == [[] for _ in visitors]
+
+
+@pytest.fixture
+def visitor(make_visitor: MakeVisitor) -> Visitor:
+    return make_visitor()
+
+
+@pytest.fixture(scope="session")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A JPEG of 640 x 480."""
+    path = tmp_path_factory.mktemp("pictures") / "avatar.jpg"
+    path.write_bytes(pictures.jpeg(640, 480))
+    return path
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core."""
+    installed, lock = HERE / "node_modules" / ".package-lock.json", HERE / "package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        npm = shutil.which("npm")
+        if npm is None:
+            left_out("npm is not installed")
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            left_out(f"npm ci failed: {done.stderr[-500:]}")
+    return (HERE / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+def left_out(reason: str) -> NoReturn:
+    """A machine without a browser may leave these tests out, the one that decides may not."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
