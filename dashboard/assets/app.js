@@ -29,7 +29,10 @@ function place() {
 function showPage() {
   leaving.abort();
   leaving = new AbortController();
-  if (!session.account) return showWelcome();
+  if (!session.account) {
+    showWelcome();
+    return;
+  }
   const first = !shell;
   shell ??= makeShell();
   const { name, argument } = place();

@@ -2,6 +2,7 @@
 
 import { button, copyButton } from "./buttons.js";
 import { h } from "./dom.js";
+import { time, when } from "./format.js";
 
 /** The head of a page; its h1 takes the focus when the page is shown. */
 export function heading(title, lead) {
@@ -38,4 +39,9 @@ export function freshKey(apiKey, close) {
       done,
     ),
   );
+}
+
+/** A moment as it is said, and the exact one for who points at it. `none`: what stands where there is none. */
+export function moment(text, none = "never") {
+  return text ? h("time", { datetime: text, title: time(text) }, when(text)) : none;
 }

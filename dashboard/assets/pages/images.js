@@ -3,10 +3,10 @@
 import { call } from "../api.js";
 import { button, copyButton } from "../buttons.js";
 import { fill, h, icon, webAddress } from "../dom.js";
-import { bytes, count, counted, time, when } from "../format.js";
+import { bytes, count, counted } from "../format.js";
 import { ask, field, form } from "../forms.js";
 import { nothing, notice } from "../notices.js";
-import { heading } from "../parts.js";
+import { heading, moment } from "../parts.js";
 import { say } from "../say.js";
 
 export const title = "Images";
@@ -134,7 +134,7 @@ function tile(image, removed) {
         { class: "facts" },
         `${count(width)} × ${count(height)} · ${bytes(image.file_size)}`,
         h("br"),
-        h("time", { datetime: image.upload_date, title: time(image.upload_date) }, when(image.upload_date)),
+        moment(image.upload_date),
       ),
       h(
         "p",

@@ -3,10 +3,9 @@
 import { call } from "../api.js";
 import { button } from "../buttons.js";
 import { fill, h } from "../dom.js";
-import { time, when } from "../format.js";
 import { ask, field, form } from "../forms.js";
 import { show as load } from "../notices.js";
-import { freshKey, heading } from "../parts.js";
+import { freshKey, heading, moment } from "../parts.js";
 import { say } from "../say.js";
 import { session } from "../session.js";
 
@@ -120,15 +119,14 @@ function table(keys, actions) {
 }
 
 function row(key, actions) {
-  const moment = (text, none) => (text ? h("time", { datetime: text, title: time(text) }, when(text)) : none);
   return h(
     "tr",
     { "data-key": key.id },
     h("th", { scope: "row" }, key.name),
     h("td", { "data-label": "Key" }, key.hint ? h("code", {}, key.hint) : "not kept"),
     h("td", { "data-label": "Made" }, moment(key.created_at)),
-    h("td", { "data-label": "Last used" }, moment(key.last_used_at, "never")),
-    h("td", { "data-label": "Expires" }, moment(key.expires_at, "never")),
+    h("td", { "data-label": "Last used" }, moment(key.last_used_at)),
+    h("td", { "data-label": "Expires" }, moment(key.expires_at)),
     h(
       "td",
       { class: "actions" },

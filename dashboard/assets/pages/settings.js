@@ -3,10 +3,10 @@
 import { call } from "../api.js";
 import { button, copyButton } from "../buttons.js";
 import { fill, h } from "../dom.js";
-import { browser, longDate, time, when } from "../format.js";
+import { browser, longDate, when } from "../format.js";
 import { ask, field, form } from "../forms.js";
 import { show as load } from "../notices.js";
-import { heading } from "../parts.js";
+import { heading, moment } from "../parts.js";
 import { say } from "../say.js";
 import { session } from "../session.js";
 import { farewell } from "./farewell.js";
@@ -98,64 +98,54 @@ function facts() {
 }
 
 function sessionList(sessions, { refresh, left }) {
-  const everywhere = button("Sign out everywhere", {
-    icon: "leave",
-    act: async () => {
-      const done = await ask({
-        title: "Sign out everywhere?",
-        body: [h("p", {}, "Every browser is signed out, this one too. Keys stay valid.")],
-        confirm: "Sign out everywhere",
-        run: () => call("DELETE", "/v1/sessions"),
-      });
-      if (done) left("You are signed out everywhere.");
-    },
-  });
+  const everywhere = async () => {
+    const done = await ask({
+      title: "Sign out everywhere?",
+      body: [h("p", {}, "Every browser is signed out, this one too. Keys stay valid.")],
+      confirm: "Sign out everywhere",
+      run: () => call("DELETE", "/v1/sessions"),
+    });
+    if (done) left("You are signed out everywhere.");
+  };
   return [
     h(
       "ul",
       { class: "sessions" },
-      sessions.map((each) =>
-        h(
-          "li",
-          {},
-          h(
-            "div",
-            {},
-            h(
-              "p",
-              {},
-              h("strong", { title: each.user_agent }, browser(each.user_agent)),
-              each.current && h("span", { class: "here" }, "this one"),
-            ),
-            h(
-              "p",
-              { class: "facts" },
-              "last used ",
-              h(
-                "time",
-                { datetime: each.last_used_at, title: time(each.last_used_at) },
-                when(each.last_used_at),
-              ),
-              `, ends ${when(each.expires_at)}`,
-            ),
-          ),
-          button("Sign out", {
-            icon: "leave",
-            "aria-label": each.current
-              ? "Sign out here"
-              : `Sign out ${browser(each.user_agent)}, last used ${when(each.last_used_at)}`,
-            act: async () => {
-              await call("DELETE", `/v1/sessions/${encodeURIComponent(each.id)}`);
-              if (each.current) return left("You are signed out.");
-              say("Signed out");
-              return refresh();
-            },
-          }),
-        ),
-      ),
+      sessions.map((each) => row(each, { refresh, left })),
     ),
-    h("p", { class: "actions" }, everywhere),
+    h("p", { class: "actions" }, button("Sign out everywhere", { icon: "leave", act: everywhere })),
   ];
+}
+
+function row({ id, user_agent, created_at, last_used_at, expires_at, current }, { refresh, left }) {
+  const name = browser(user_agent);
+  const used = last_used_at ? ["last used ", moment(last_used_at)] : ["signed in ", moment(created_at)];
+  const signOut = async () => {
+    await call("DELETE", `/v1/sessions/${encodeURIComponent(id)}`);
+    if (current) return left("You are signed out.");
+    say("Signed out");
+    return refresh();
+  };
+  return h(
+    "li",
+    {},
+    h(
+      "div",
+      {},
+      h(
+        "p",
+        {},
+        h("strong", { title: user_agent }, name),
+        current && h("span", { class: "here" }, "this one"),
+      ),
+      h("p", { class: "facts" }, used, ", ends ", moment(expires_at)),
+    ),
+    button("Sign out", {
+      icon: "leave",
+      act: signOut,
+      "aria-label": current ? "Sign out here" : `Sign out ${name}, signed in ${when(created_at)}`,
+    }),
+  );
 }
 
 async function end(left) {
