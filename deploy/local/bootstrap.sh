@@ -60,6 +60,10 @@ has_postgres() {
     compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null
 }
 
+has_jemalloc() {
+    compgen -G '/usr/lib/*/libjemalloc.so.2' >/dev/null || compgen -G '/usr/lib*/libjemalloc.so.2' >/dev/null
+}
+
 # The Debian packages that this machine lacks.
 missing() {
     [ -x "$venv/bin/python" ] || [ -n "$(find_python)" ] || echo python3 python3-venv
@@ -67,6 +71,7 @@ missing() {
     [ "$purpose" != check ] || return 0
     command -v redis-server >/dev/null || echo redis-server
     has_postgres || echo postgresql
+    has_jemalloc || echo libjemalloc2
     [ "$purpose" = test ] || return 0
     command -v curl >/dev/null || echo curl
     command -v node >/dev/null || echo nodejs

@@ -62,7 +62,8 @@ def open_master(master: Master, output: Output) -> pyvips.Image:
     meta = master.meta
     if meta.format == "raw":
         image = pyvips.Image.new_from_memory(master.data, meta.width, meta.height, meta.bands, "uchar")
-        return image.copy(interpretation="srgb")
+        # Three bands of bytes are taken for sRGB as they are; a fourth has to be known as alpha.
+        return image if meta.bands == 3 else image.copy(interpretation="srgb")
     options: dict[str, object] = {"access": "sequential"}
     if meta.format == Format.JPEG:
         # Decoding to 1/2, 1/4 or 1/8 costs a fraction; libvips keeps a factor of two for the resize after it.

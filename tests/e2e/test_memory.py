@@ -1,17 +1,21 @@
-"""Bodies live in the spool: uploads of 10 MiB do not show in the memory of ingest."""
+"""Memory stays small: bodies live in the spool, and transform has an allocator that gives back."""
 
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from ctypes.util import find_library
+from pathlib import Path
 
 import psutil
+import pytest
 import pyvips
 
 from libs.pictures import MAX_UPLOAD_BYTES
 from tests import pictures
 from tests.conftest import MakeStack
 from tests.e2e import calls
+from tests.stack import Stack
 
 MEGABYTE = 1_000_000
 RISE = 20 * MEGABYTE
@@ -76,3 +80,11 @@ def test_four_of_the_largest_uploads_at_a_time_raise_memory_by_less_than_twenty_
     assert watch.samples > 50
     print(f"\ningest rose by {risen / MEGABYTE:.1f} MB ({watch.samples} samples)")  # noqa: T201 shown by pytest -s
     assert risen < RISE
+
+
+def test_transform_has_the_allocator_that_keeps_it_small(stack: Stack) -> None:
+    """decisions/0011; where the machine lacks it, the other settings of `allocator` hold."""
+    if not find_library("jemalloc"):
+        pytest.skip("libjemalloc is not installed")
+    for pid in stack.pids("transform"):
+        assert "libjemalloc" in Path(f"/proc/{pid}/maps").read_text()
