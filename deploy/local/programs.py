@@ -12,7 +12,7 @@ from deploy.local.settings import Settings
 from deploy.local.state import State, as_postgres
 
 CHECKOUT: Final = Path(__file__).parents[2]
-# What pictures of many sizes leave behind goes back to the system (decisions/0011).
+# What pictures of many sizes leave behind goes back to the system (decisions/0014).
 GLIBC: Final = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": "4194304",

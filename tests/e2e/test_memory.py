@@ -83,7 +83,7 @@ def test_four_of_the_largest_uploads_at_a_time_raise_memory_by_less_than_twenty_
 
 
 def test_transform_has_the_allocator_that_keeps_it_small(stack: Stack) -> None:
-    """decisions/0011; where the machine lacks it, the other settings of `allocator` hold."""
+    """decisions/0014; where the machine lacks it, the other settings of `allocator` hold."""
     if not find_library("jemalloc"):
         pytest.skip("libjemalloc is not installed")
     for pid in stack.pids("transform"):
