@@ -16,6 +16,7 @@ VALID_SECONDS: Final = 15 * 60  # nginx buffers the whole body between signing a
 CLOCK_SKEW_SECONDS: Final = 5
 HEADER: Final = "X-Identity"
 REQUEST_ID_HEADER: Final = "X-Edge-Request-Id"
+SCOPE: Final = "identity"  # of a request: its key in the ASGI scope
 
 OUT_OF_TIME: Final = Counter(
     "identity_out_of_time_total",
@@ -38,6 +39,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     `request_id` is nginx's own, never the client's: ingest uses it to recognise a retry by nginx.
     `session_id`: of the session that the caller came with, where it was not a key.
+    `dashboard`: the request takes from the bucket of the account's sessions, and does not count as a call.
     `image_limit`: how many images the plan lets the account keep; None is unlimited.
     """
 
@@ -48,6 +50,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     request_id: str
     session_id: str | None = None
+    dashboard: bool = False
     image_limit: int | None = None
 
 
@@ -63,13 +66,15 @@ class Signer:
         return self._signer.sign(msgspec.json.encode(identity)).decode()
 
     def caller(self, request: Request[Any]) -> Identity:
-        """Who makes this request; raises as `check`."""
-        return self.check(
+        """Who makes this request, which knows it from now on; raises as `check`."""
+        identity = self.check(
             request.headers.get(HEADER),
             method=request.method,
             path=request.scope["raw_path"].decode("latin-1"),
             request_id=request.headers.get(REQUEST_ID_HEADER),
         )
+        request.scope[SCOPE] = identity
+        return identity
 
     def check(self, header: str | None, *, method: str, path: str, request_id: str | None) -> Identity:
         """The identity in `header`.

@@ -24,6 +24,7 @@ from libs import errors
 from libs.errors import ApiError
 
 Check = Callable[[], Awaitable[None]]
+Handler = Callable[[Request[Any], Exception], Awaitable[Response]]
 
 REQUESTS: Final = Counter("http_requests_total", "Requests answered", ["route", "method", "status"])
 SECONDS: Final = Histogram(
@@ -199,12 +200,17 @@ def _templates(routes: Sequence[BaseRoute]) -> dict[object, str]:
     return {route.endpoint: route.path_format for route in routes if isinstance(route, Route)}
 
 
-def create_app(routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette]) -> Starlette:
-    """A service: its `routes`, and the health and metrics that nginx never passes on."""
+def create_app(
+    routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette], refuse: Handler = errors.handle
+) -> Starlette:
+    """A service: its `routes`, and the health and metrics that nginx never passes on.
+
+    `refuse` answers an ApiError.
+    """
     health = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
     return Starlette(
         routes=[*health, *routes],
         lifespan=lifespan,
         middleware=[Middleware(Observer, templates=_templates(routes))],
-        exception_handlers={ApiError: errors.handle, HTTPException: _http_error, Exception: _defect},
+        exception_handlers={ApiError: refuse, HTTPException: _http_error, Exception: _defect},
     )

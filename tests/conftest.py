@@ -24,7 +24,7 @@ def anyio_backend() -> str:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for all tests that leave it as they found it."""
     state_dir = tmp_path_factory.mktemp("stack") / "var"
-    running = Stack(state_dir, MANY_DOORS)
+    running = Stack(state_dir, MANY_DOORS | {"USAGE_SECONDS": "0.3"})
     yield running
     running.stop()
     discard(state_dir)

@@ -65,11 +65,16 @@ def environments(settings: Settings, state: State, secrets: Mapping[str, str]) -
     objects = {"OBJECTS_URL": settings.objects_url or f"file://{state.home}/objects"}
     bases = {"PUBLIC_API_URL": settings.api_url, "PUBLIC_CDN_URL": settings.cdn_url}
     processes = {"AUTH_PROCESSES": str(settings.auth_processes)}
+    inner = {"INGEST_URL": f"unix:{state.run}/control.sock"}
     spool = {"SPOOL_DIR": str(state.home / "spool")}
     names = [f"unix:{state.run}/control.sock", *filter(None, [settings.edges])]
     edges = {"EDGES": ",".join(names), "CONTROL_SECRET": secrets["CONTROL_SECRET"]}
     return {
-        "auth": databases | identity | processes | {"REDIS_URL": redis.url(state), "SIGNUP": settings.signup},
+        "auth": databases
+        | identity
+        | processes
+        | inner
+        | {"REDIS_URL": redis.url(state), "SIGNUP": settings.signup},
         "ingest": databases | identity | objects | bases | spool | edges,
         "transform": objects,
     }

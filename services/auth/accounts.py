@@ -22,6 +22,7 @@ class Caller(msgspec.Struct, frozen=True):
     expires_at: float | None
     epoch: str
     session_id: str | None = None
+    revoked: bool = False
 
     def usable(self, now: float) -> bool:
         return not self.suspended and not self.expired(now)
@@ -53,18 +54,18 @@ FIELDS = "id, name, email, plan, status, created_at"
 
 
 async def find(database: Database, digest: bytes) -> Caller | None:
-    """Who holds the key or the session with this digest; None where it is unknown or revoked.
+    """Who holds the key, or who held it until it was revoked, or the session with this digest.
 
     One question for both: their texts differ in form, so no digest can be one of each.
     """
     row = await database.fetchrow(
         "SELECT a.id AS account_id, a.plan, a.status, a.epoch,"
-        " found.key_id, found.session_id, found.expires_at"
+        " found.key_id, found.session_id, found.expires_at, found.revoked"
         " FROM ("
-        "  SELECT account_id, id AS key_id, NULL AS session_id, expires_at FROM auth.keys"
-        "  WHERE hash = $1 AND revoked_at IS NULL"
+        "  SELECT account_id, id AS key_id, NULL AS session_id, expires_at,"
+        "  revoked_at IS NOT NULL AS revoked FROM auth.keys WHERE hash = $1"
         "  UNION ALL"
-        "  SELECT s.account_id, s.key_id, s.id, least(s.expires_at, k.expires_at)"
+        "  SELECT s.account_id, s.key_id, s.id, least(s.expires_at, k.expires_at), false"
         "  FROM auth.sessions s JOIN auth.keys k ON k.id = s.key_id"
         "  WHERE s.hash = $1 AND k.revoked_at IS NULL"
         " ) found JOIN auth.accounts a ON a.id = found.account_id",
@@ -80,6 +81,7 @@ async def find(database: Database, digest: bytes) -> Caller | None:
         expires_at=row["expires_at"].timestamp() if row["expires_at"] else None,
         epoch=str(row["epoch"]),
         session_id=row["session_id"],
+        revoked=row["revoked"],
     )
 
 

@@ -13,12 +13,15 @@ from libs.database import open_database
 from libs.identity import Signer, parse_secrets
 from libs.service import Degraded
 from libs.settings import load
+from libs.usage import open_usage, refuse
 from services.auth import accounts, keyring
 from services.auth.authorizer import Authorizer
 from services.auth.bucket import BucketUnavailable, SharedBucket, open_shared_bucket
 from services.auth.callers import Callers
 from services.auth.changes import Changes
+from services.auth.closures import Closures
 from services.auth.csrf import Csrf
+from services.auth.ingest import open_ingest
 from services.auth.limiter import Limiter
 from services.auth.local_buckets import LocalBuckets
 from services.auth.plans import Plans
@@ -41,6 +44,9 @@ def main() -> Starlette:
 
 
 def create_app(settings: Settings) -> Starlette:
+    secrets = parse_secrets(settings.identity_secrets.reveal())
+    signer = Signer(secrets)
+
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         async with (
@@ -52,6 +58,8 @@ def create_app(settings: Settings) -> Starlette:
                 settings.database_connections,
             ) as database,
             open_shared_bucket(settings.redis_url.reveal(), settings.redis_timeout_seconds) as shared,
+            open_usage(database, settings.usage_seconds) as usage,
+            open_ingest(settings.ingest_url, signer) as ingest,
         ):
             callers = Callers(
                 partial(accounts.find, database),
@@ -61,19 +69,21 @@ def create_app(settings: Settings) -> Starlette:
             )
             uses = Uses(partial(keyring.record_uses, database), settings.last_use_seconds)
             local, plans = LocalBuckets(settings.auth_processes), Plans.parse(settings.plans)
-            secrets = parse_secrets(settings.identity_secrets.reveal())
+            changes = Changes(shared)
+            closures = Closures(database, changes, ingest)
             limiter = Limiter(shared, local)
             for name in plans.names():
                 LIMITED.labels(name)  # a series at 0, as in libs/metrics.py
             flushing = asyncio.create_task(uses.flush_for_ever())
+            closing = asyncio.create_task(closures.run(settings.closures_seconds))
             try:
                 yield State(
                     checks={"postgres": database.ready, "redis": partial(_redis_ready, shared)},
-                    authorizer=Authorizer(callers, shared, local, plans, uses),
-                    signer=Signer(secrets),
+                    authorizer=Authorizer(callers, shared, local, plans, uses, usage),
+                    signer=signer,
                     csrf=Csrf(secrets),
                     database=database,
-                    changes=Changes(shared),
+                    changes=changes,
                     plans=plans,
                     signups=Signups(
                         database,
@@ -85,12 +95,16 @@ def create_app(settings: Settings) -> Starlette:
                     ),
                     limiter=limiter,
                     sign_ins=settings.sign_ins_per_address_hour,
+                    usage=usage,
+                    ingest=ingest,
+                    closures=closures,
                 )
             finally:
+                closing.cancel()
                 flushing.cancel()
                 await uses.flush()
 
-    return service.create_app(ROUTES, lifespan)
+    return service.create_app(ROUTES, lifespan, refuse)
 
 
 async def _redis_ready(shared: SharedBucket) -> None:

@@ -8,14 +8,18 @@ from prometheus_client import Counter
 
 from libs.database import DatabaseUnavailable
 from libs.errors import ACCOUNT_SUSPENDED, ApiError, InvalidApiKey, InvalidSession, Unavailable
+from libs.usage import Usage
 from services.auth import bucket, keys, sessions
 from services.auth.accounts import Caller
 from services.auth.bucket import Answer, BucketUnavailable, SharedBucket
-from services.auth.callers import STALE, Callers
+from services.auth.callers import STALE, Callers, RevokedKey
 from services.auth.local_buckets import Decision, LocalBuckets
 from services.auth.plans import DASHBOARD, Plan, Plans
 from services.auth.uses import Uses
 
+CALLS: Final = (
+    "calls"  # in the account's usage: with its keys, refused ones too, and uploads from its sessions
+)
 TRIES: Final = 3  # more than one change of one account within a request is rare, three are a defect
 
 DEGRADED: Final = Counter("limiter_degraded_total", "Requests counted in this process because Redis was away")
@@ -29,18 +33,30 @@ class Grant(msgspec.Struct, frozen=True):
     limit: Plan
     decision: Decision
 
+    @property
+    def dashboard(self) -> bool:
+        """Whether the bucket is that of the account's sessions."""
+        return self.limit is DASHBOARD
+
 
 class Authorizer:
     """Looks up the key or the session, then asks Redis once: is that still so, and is a token left?"""
 
     def __init__(
-        self, callers: Callers, shared: SharedBucket, local: LocalBuckets, plans: Plans, uses: Uses
+        self,
+        callers: Callers,
+        shared: SharedBucket,
+        local: LocalBuckets,
+        plans: Plans,
+        uses: Uses,
+        usage: Usage,
     ) -> None:
         self._callers = callers
         self._shared = shared
         self._local = local
         self._plans = plans
         self._uses = uses
+        self._usage = usage
 
     async def by_key(self, key: str, *, dashboard: bool = False) -> Grant:
         """Raises InvalidApiKey, ACCOUNT_SUSPENDED, or Unavailable where the key cannot be checked now.
@@ -69,7 +85,23 @@ class Authorizer:
             return self._local.take(f"{account_id} {bucket.PLAN}", plan.rate, cost=0, now=_now())
 
     async def _authorize(self, digest: bytes, dashboard: bool) -> Grant:
-        caller = await self._callers.get(digest)
+        """Counts the call, and what is refused here, where the account is known."""
+        account_id = None
+        try:
+            caller = await self._callers.get(digest)
+            account_id = caller.account_id
+            return await self._grant(digest, caller, dashboard)
+        except ApiError as error:
+            if isinstance(error, RevokedKey):
+                account_id = error.account_id
+            if account_id and not dashboard:
+                self._usage.refused(account_id, error.problem.code)
+            raise
+        finally:
+            if account_id and not dashboard:
+                self._usage.count(account_id, CALLS)
+
+    async def _grant(self, digest: bytes, caller: Caller, dashboard: bool) -> Grant:
         try:
             caller, decision = await self._take_shared(digest, caller, dashboard)
         except BucketUnavailable:

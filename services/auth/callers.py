@@ -30,6 +30,14 @@ Find = Callable[[bytes], Awaitable[Caller | None]]
 Read = Callable[[bytes], Coroutine[None, None, Caller | None]]
 
 
+class RevokedKey(InvalidApiKey):
+    """As an unknown key to the one who sent it; `account_id` is for those who count."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(sent=True)
+        self.account_id = account_id
+
+
 class _Entry(msgspec.Struct, frozen=True):
     caller: Caller
     read_at: float  # by the clock, before the read began
@@ -135,10 +143,10 @@ class Callers:
             READS.labels("failed").inc()
             raise
         self._breaker.succeeded()
-        READS.labels("unknown" if caller is None else "known").inc()
-        if caller is None:
+        READS.labels("known" if caller and not caller.revoked else "unknown").inc()
+        if caller is None or caller.revoked:
             self._entries.pop(digest, None)
-            return None
+            return caller
         self._entries[digest] = _Entry(caller, read_at)
         self._entries.move_to_end(digest)
         if len(self._entries) > self._max_entries:
@@ -149,4 +157,6 @@ class Callers:
 def _known(caller: Caller | None) -> Caller:
     if caller is None:
         raise InvalidApiKey(sent=True)
+    if caller.revoked:
+        raise RevokedKey(caller.account_id)
     return caller

@@ -33,6 +33,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     `key_fresh_seconds`: how long a key is believed without asking PostgreSQL again.
     `key_stale_seconds`: the same while PostgreSQL is down.
     `signup`: who may make an account: everybody, who has an invite, or only the admin command.
+    `ingest_url`: nginx's inner control address, by which ingest is asked.
     `…_hour`: how many are accepted, at once or spread, from a client address (IPv6: a /64) or in all.
     """
 
@@ -49,6 +50,9 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     key_fresh_seconds: Annotated[float, Meta(gt=0, le=3600)] = 60
     key_stale_seconds: Annotated[float, Meta(gt=0, le=86400)] = 600
     last_use_seconds: Annotated[float, Meta(gt=0, le=30)] = 30
+    ingest_url: Annotated[str, Meta(pattern=r"^(unix:/[^,]+|http://[^,/]+)$")] = "http://nginx:8081"
+    closures_seconds: Annotated[float, Meta(gt=0, le=60)] = 5
+    usage_seconds: Annotated[float, Meta(gt=0, le=60)] = 15
     signup: SignupMode = "closed"
     signup_plan: str = DEFAULT_PLAN
     signups_per_address_hour: PerHour = 10

@@ -14,6 +14,8 @@ from libs.identity import Signer, parse_secrets
 from libs.objects import open_objects
 from libs.service import configure_logging, create_app
 from libs.settings import load
+from libs.usage import open_usage, refuse
+from services.ingest import inner
 from services.ingest.deletions import Deletions
 from services.ingest.edges import open_edges
 from services.ingest.failpoints import Failpoints
@@ -53,6 +55,7 @@ def build(settings: Settings) -> Starlette:
             open_database(
                 settings.database_url, "ingest", MIGRATIONS, settings.database_timeout_seconds
             ) as database,
+            open_usage(database, settings.usage_seconds) as usage,
             open_objects(settings) as objects,
             open_edges(settings.edges, settings.control_secret, settings.edge_timeout_seconds) as edges,
         ):
@@ -67,6 +70,7 @@ def build(settings: Settings) -> Starlette:
                 sandbox,
                 claims,
                 Failpoints(settings.failpoints_dir),
+                usage,
                 at_once=settings.box_workers + settings.box_queue,
             )
             janitor = asyncio.create_task(
@@ -80,9 +84,10 @@ def build(settings: Settings) -> Starlette:
                 deletions=deletions,
                 spool=spool,
                 cdn_url=settings.public_cdn_url,
+                usage=usage,
             )
             janitor.cancel()
             await uploads.close()
             await claims.close()
 
-    return create_app(ROUTES, lifespan)
+    return create_app([*ROUTES, *inner.ROUTES], lifespan, refuse)

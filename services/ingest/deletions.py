@@ -34,6 +34,7 @@ WATCH_SECONDS: Final = 300  # a node that is born while this lasts hears of the 
 LEASE_SECONDS: Final = 30  # nobody else takes a row that was taken this lately; longer than one purge
 REPEAT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 20  # a deletion of a user that takes longer is answered with 202
+ACCOUNT_SECONDS: Final = 4  # of an account: auth asks again until it is complete
 MARK_BATCH: Final = 1000  # records that one statement takes
 PURGE_BATCH: Final = 200  # pictures that one purge handles
 AT_ONCE: Final = 8  # pictures whose objects are deleted side by side: 40 calls of the store
@@ -55,6 +56,15 @@ class Receipt(msgspec.Struct):
 
     image_ids: list[str]
     purged: Purged
+
+
+class Progress(msgspec.Struct):
+    """Of the deletion of everything of an account: what is gone, and whether that is all."""
+
+    images: int
+    objects: int
+    nodes: int
+    complete: bool
 
 
 class Deletions:
@@ -101,6 +111,46 @@ class Deletions:
             purged.told.add(batch.told)
             purged.complete &= batch.complete
         return Receipt(image_ids, purged)
+
+    async def account(self, account_id: str, request_id: str) -> Progress:
+        """Delete everything of an account that is closed already, or what ACCOUNT_SECONDS are enough for.
+
+        To be asked again with the same `request_id` until it is complete.
+        """
+        deadline = asyncio.get_running_loop().time() + ACCOUNT_SECONDS
+        for status in ("pending", "ready"):
+            condition = f"account_id = $4 AND status = '{status}'"
+            while await self._mark(condition, account_id, request_id=request_id):
+                if asyncio.get_running_loop().time() > deadline:
+                    return await self._progress(request_id, Purged(complete=False))
+        purged, last = Purged(), ""
+        while batch := await self._left(request_id, last):
+            if asyncio.get_running_loop().time() > deadline:
+                purged.complete = False
+                break
+            last = batch[-1]
+            done = await self._purge(batch)
+            purged.objects += done.objects
+            purged.told.add(done.told)
+            purged.complete &= done.complete
+        return await self._progress(request_id, purged)
+
+    async def _left(self, request_id: str, after: str) -> list[str]:
+        rows = await self._database.fetch(
+            "SELECT image_id FROM deletions WHERE request_id = $1 AND told_at IS NULL AND image_id > $2"
+            " ORDER BY image_id LIMIT $3",
+            request_id,
+            after,
+            PURGE_BATCH,
+        )
+        return [row["image_id"] for row in rows]
+
+    async def _progress(self, request_id: str, purged: Purged) -> Progress:
+        row = await self._database.fetchrow(
+            "SELECT count(*) FROM deletions WHERE request_id = $1", request_id
+        )
+        images = row[0] if row else 0
+        return Progress(images, purged.objects, len(purged.told.acknowledged), purged.complete)
 
     async def failed_upload(self, image_id: str) -> None:
         """Remove what an upload left that failed, unless its record became ready after all.

@@ -10,8 +10,10 @@ import asyncpg
 import msgspec
 from prometheus_client import Gauge
 
+from libs import usage
 from libs.database import Connection, Database
 from libs.errors import IDEMPOTENCY_KEY_REUSED, INVALID_PARAMETER, ApiError, Unavailable
+from libs.identity import VALID_SECONDS
 from services.ingest.idempotency import Attempt
 
 PENDING: Final = Gauge("uploads_pending", "Records of uploads that have not ended, the same in every process")
@@ -25,9 +27,10 @@ _FIELDS = "image_id, user_id, width, height, file_size, created_at"
 _RESERVE: Final = (
     "WITH account AS (INSERT INTO storage (account_id) SELECT $2 WHERE $8 OR NOT EXISTS (SELECT FROM images"
     "  WHERE request_id = $5 OR (status = 'pending' AND account_id = $2 AND idempotency_key = $6))"
-    " ON CONFLICT (account_id) DO UPDATE SET images = storage.images RETURNING images)"
+    " ON CONFLICT (account_id) DO UPDATE SET images = storage.images RETURNING images, closed_at)"
     " INSERT INTO images (image_id, account_id, user_id, file_size, request_id, idempotency_key)"
-    " SELECT $1, $2, $3, $4, $5, $6 FROM account WHERE $7::bigint IS NULL OR images < $7"
+    " SELECT $1, $2, $3, $4, $5, $6 FROM account"
+    " WHERE closed_at IS NULL AND ($7::bigint IS NULL OR images < $7)"
 )
 
 
@@ -51,6 +54,10 @@ class Stored(msgspec.Struct, frozen=True):
 
 class LimitReached(Exception):
     """The account has as many pictures as it may."""
+
+
+class AccountClosed(Exception):
+    """The account was deleted while the upload was on its way."""
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
@@ -116,7 +123,7 @@ class Images:
 
         An unfinished attempt of the same request, or with the same idempotency key, loses its claim: it can
         no longer become ready. Raises LimitReached where the account has `limit` pictures, `limit` being the
-        plan's; those that are under way count.
+        plan's; those that are under way count. Raises AccountClosed.
         """
         record = (image_id, account_id, user_id, file_size, request_id, key, limit)
         try:
@@ -145,7 +152,10 @@ class Images:
                 key,
             )
             if await connection.execute(_RESERVE, *record, True) != "INSERT 0 1":
-                raise LimitReached
+                closed = await connection.fetchval(
+                    "SELECT closed_at IS NOT NULL FROM storage WHERE account_id = $1", account_id
+                )
+                raise AccountClosed if closed else LimitReached
         return None
 
     async def finish(
@@ -191,6 +201,25 @@ class Images:
         if row["fingerprint"] != attempt.fingerprint:
             raise ApiError(IDEMPOTENCY_KEY_REUSED)
         return _image(row)
+
+    async def close(self, account_id: str) -> None:
+        """From now on nothing is reserved for the account, and what it did is forgotten."""
+        await self._database.execute(
+            "INSERT INTO storage (account_id, closed_at) VALUES ($1, now()) ON CONFLICT (account_id)"
+            " DO UPDATE SET closed_at = coalesce(storage.closed_at, now())",
+            account_id,
+        )
+        await usage.forget(self._database, account_id)
+
+    async def forget_closed(self) -> None:
+        """The last traces of accounts for which nobody can hold a valid identity any more."""
+        rows = await self._database.fetch(
+            "DELETE FROM storage WHERE images = 0 AND closed_at < now() - make_interval(secs => $1)"
+            " RETURNING account_id",
+            2 * VALID_SECONDS,
+        )
+        for row in rows:
+            await usage.forget(self._database, row["account_id"])  # what other processes still wrote
 
     async def forget_old_keys(self) -> None:
         await self._database.execute(f"DELETE FROM idempotency_keys WHERE NOT {_KEY_LIVES}")

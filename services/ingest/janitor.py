@@ -52,6 +52,7 @@ class Janitor:
         stale = await self._deletions.mark_stale(self._pending_seconds)
         STALE.inc(stale)
         await self._images.forget_old_keys()
+        await self._images.forget_closed()
         for _ in range(ROUND_BATCHES):
             if not await self._deletions.retry_due():
                 break

@@ -16,6 +16,7 @@ from libs import service
 from libs.errors import INVALID_PARAMETER, INVALID_REQUEST, ApiError, ImageNotFound
 from libs.identity import Identity, Signer
 from libs.pictures import is_image_id
+from libs.usage import Usage
 from services.ingest import idempotency
 from services.ingest.deletions import Deletions, Purged
 from services.ingest.form import read_form
@@ -23,6 +24,9 @@ from services.ingest.idempotency import parse_key
 from services.ingest.images import Cursor, Image, Images
 from services.ingest.uploads import Uploads, parse, parse_user_id
 
+# In an account's usage: uploads that were answered with a picture, retries too; pictures that were deleted.
+UPLOADS: Final = "uploads"
+DELETED: Final = "deleted"
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
 
@@ -34,6 +38,7 @@ class State(service.State):
     deletions: Deletions
     spool: Path
     cdn_url: str
+    usage: Usage
 
 
 async def upload(request: Request[State]) -> Response:
@@ -47,6 +52,7 @@ async def upload(request: Request[State]) -> Response:
             form = await read_form(request.headers.get("content-type"), _body(request), spool)
         key = parse_key(request.headers.getlist(idempotency.HEADER))
         image = await uploads.take_once(caller, parse(form), source, folder, key)
+    request.state["usage"].count(caller.account_id, UPLOADS)
     return _json({"success": True} | _describe(image, request))
 
 
@@ -69,6 +75,7 @@ async def delete(request: Request[State]) -> Response:
     )
     if not purged:
         raise ImageNotFound
+    request.state["usage"].count(caller.account_id, DELETED)
     return _deleted({"image_id": image_id}, purged)
 
 
@@ -78,6 +85,7 @@ async def delete_user(request: Request[State]) -> Response:
     # As it was sent: the decoded path holds a U+FFFD for what is not UTF-8, which would be another user's id.
     user_id = parse_user_id(unquote_to_bytes(request.scope["raw_path"].split(b"/", 3)[3]))
     receipt = await request.state["deletions"].user(caller.account_id, user_id, caller.request_id)
+    request.state["usage"].count(caller.account_id, DELETED, len(receipt.image_ids))
     answer = {
         "user_id": user_id,
         "image_ids": receipt.image_ids,

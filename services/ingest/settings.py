@@ -36,6 +36,7 @@ class Settings(DeletionSettings, frozen=True, kw_only=True, rename="upper"):
     log_level: str = "INFO"
     janitor_seconds: Positive = 5
     pending_seconds: Positive = 300  # longer than nginx waits for an upload
+    usage_seconds: Annotated[float, Meta(gt=0, le=60)] = 15  # a crash loses what was counted since
     failpoints_dir: Path | None = None  # tests only
     box_workers: Count = 2
     box_queue: Count = 32

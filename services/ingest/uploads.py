@@ -13,22 +13,26 @@ from anyio import CapacityLimiter
 from prometheus_client import Counter, Gauge
 
 from libs import errors
-from libs.errors import ApiError, Unavailable
+from libs.errors import ApiError, InvalidApiKey, Unavailable
 from libs.identity import Identity
 from libs.metrics import counter
 from libs.objects import Objects
 from libs.pictures import MAX_UPLOAD_BYTES, new_image_id, original_name, rendition_name
+from libs.usage import Usage
 from services.ingest.deletions import Deletions
 from services.ingest.failpoints import Failpoints
 from services.ingest.form import Form
 from services.ingest.idempotency import Attempt, Claims, fingerprint
-from services.ingest.images import Image, Images, LimitReached
+from services.ingest.images import AccountClosed, Image, Images, LimitReached
 from services.ingest.inspect import inspect
 from services.ingest.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from services.ingest.renditions import Made
 
+# In an account's usage: pictures that were stored, and the bytes of their files.
+IMAGES: Final = "images"
+BYTES: Final = "bytes"
 MAX_USER_ID_LENGTH: Final = 255
 TOO_MANY: Final = (
     "Too many uploads are being processed; wait for the seconds in Retry-After and send it again"
@@ -88,6 +92,7 @@ class Uploads:
         sandbox: Sandbox,
         claims: Claims,
         failpoints: Failpoints,
+        usage: Usage,
         at_once: int,
     ) -> None:
         self._images = images
@@ -98,6 +103,7 @@ class Uploads:
         self._inspections = CapacityLimiter(1)
         self._claims = claims
         self._reach = failpoints.reach
+        self._usage = usage
         self._cleanups: set[asyncio.Task[None]] = set()
         self._at_once = at_once
         LIMIT.set(at_once)
@@ -165,6 +171,8 @@ class Uploads:
             )
         except LimitReached as error:
             raise over_quota(identity) from error
+        except AccountClosed as error:
+            raise InvalidApiKey(sent=True) from error
         if made_before:
             return made_before
         self._reach("reserved")
@@ -187,6 +195,8 @@ class Uploads:
             self._clean_up_later(self._deletions.failed_upload(image_id))
             raise
         self._reach("finished")
+        self._usage.count(identity.account_id, IMAGES)
+        self._usage.count(identity.account_id, BYTES, upload.file_size)
         return image
 
     async def _store(self, image_id: str, source: Path, made: list["Made"]) -> None:

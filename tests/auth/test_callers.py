@@ -1,11 +1,12 @@
 import asyncio
 
+import msgspec
 import pytest
 
 from libs.database import DatabaseUnavailable
 from libs.errors import InvalidApiKey, Unavailable
 from services.auth.accounts import Caller
-from services.auth.callers import UNKNOWN_WAITING, Callers
+from services.auth.callers import UNKNOWN_WAITING, Callers, RevokedKey
 
 pytestmark = pytest.mark.anyio
 
@@ -115,6 +116,20 @@ async def test_a_revoked_key_is_forgotten(callers: Callers, table: Table, clock:
     table.down = True
     with pytest.raises(DatabaseUnavailable):
         await callers.get(KEY)
+
+
+async def test_a_revoked_key_that_is_still_tried_names_its_account_to_those_who_count(
+    callers: Callers, table: Table
+) -> None:
+    await callers.get(KEY)
+    table.rows[KEY] = msgspec.structs.replace(caller("2"), revoked=True)
+    with pytest.raises(RevokedKey) as refused:
+        await callers.get_again(KEY, "2")
+    assert refused.value.account_id == "acct_1"
+    assert refused.value.response().body == InvalidApiKey(sent=True).response().body
+    with pytest.raises(RevokedKey):
+        await callers.get(KEY)
+    assert table.reads == 3
 
 
 async def test_a_key_stays_valid_for_ten_minutes_while_postgres_is_down(

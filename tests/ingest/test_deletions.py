@@ -12,10 +12,11 @@ from libs.database import Database
 from libs.errors import Unavailable
 from libs.objects import Objects, Stored
 from libs.pictures import object_names
-from services.ingest.deletions import AT_ONCE, BACKLOG, PURGE_BATCH, Deletions, Receipt
+from services.ingest import deletions as module
+from services.ingest.deletions import AT_ONCE, BACKLOG, MARK_BATCH, PURGE_BATCH, Deletions, Progress, Receipt
 from services.ingest.edges import Edges
 from services.ingest.idempotency import Attempt
-from services.ingest.images import Images
+from services.ingest.images import AccountClosed, Images
 from tests.faults.nodes import Node
 
 pytestmark = pytest.mark.anyio
@@ -449,3 +450,97 @@ async def test_uploads_that_never_ended_are_taken_over_with_their_objects(
     assert await deletions.retry_due() == 1
     assert [await stored(objects, image_id) for image_id in (stale, ready, young)] == [0, 5, 5]
     assert await images.find(ACCOUNT, ready)
+
+
+async def test_an_account_is_emptied_and_nobody_else(
+    deletions: Deletions, upload: Upload, images: Images, objects: Objects, node: Node
+) -> None:
+    gone = [await upload("ada"), await upload("grace"), await upload("ada", ready=False)]
+    kept = await upload(account="acct_b")
+    await images.close(ACCOUNT)
+    progress = await deletions.account(ACCOUNT, "r1")
+    assert progress == Progress(images=3, objects=15, nodes=1, complete=True)
+    assert [await stored(objects, image_id) for image_id in gone] == [0, 0, 0]
+    assert {path.name for path in node.tombstones.iterdir()} >= set(gone)
+    assert await images.find("acct_b", kept)
+    assert await deletions.account(ACCOUNT, "r1") == Progress(images=3, objects=0, nodes=0, complete=True)
+
+
+async def test_a_closed_account_reserves_nothing_more(images: Images, upload: Upload) -> None:
+    await upload()
+    await images.close(ACCOUNT)
+    await images.close("acct_new")
+    for account in (ACCOUNT, "acct_new"):
+        with pytest.raises(AccountClosed):
+            await images.reserve("img_00000000000000ff", account, USER, 1, "late")
+    await upload(account="acct_b")
+
+
+async def test_of_uploads_and_a_closure_at_the_same_time_nothing_is_left(
+    images: Images, deletions: Deletions, database: Database
+) -> None:
+    async def upload(number: int) -> None:
+        with contextlib.suppress(AccountClosed):
+            await images.reserve(f"img_{number:016x}", ACCOUNT, USER, 1, f"r{number}")
+            await images.finish(f"img_{number:016x}", f"r{number}", 1, 1)
+
+    async def close() -> None:
+        await asyncio.sleep(0.01)
+        await images.close(ACCOUNT)
+        await deletions.account(ACCOUNT, "closure")
+
+    await asyncio.gather(*(upload(number) for number in range(100)), close())
+    assert await rows(database, "SELECT * FROM images") == []
+    assert await rows(database, "SELECT * FROM deletions") != []
+
+
+async def test_an_account_that_takes_too_long_is_emptied_in_steps(
+    deletions: Deletions, database: Database, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 2 * MARK_BATCH + 7
+    await database.execute(
+        "INSERT INTO images (image_id, account_id, user_id, status, file_size)"
+        " SELECT 'img_' || lpad(to_hex(n), 16, '0'), $1, $2, 'ready', 1 FROM generate_series(1, $3::int) n",
+        ACCOUNT,
+        USER,
+        count,
+    )
+    await images.close(ACCOUNT)
+    monkeypatch.setattr(module, "ACCOUNT_SECONDS", 0)
+    steps = 0
+    while not (progress := await deletions.account(ACCOUNT, "r1")).complete:
+        steps += 1
+        assert steps < 20
+        if progress.images == count:
+            monkeypatch.setattr(module, "ACCOUNT_SECONDS", 60)
+    assert steps >= 3
+    assert progress.images == count
+    assert await rows(database, "SELECT count(*) FROM images") == [(0,)]
+    assert await rows(database, "SELECT count(*) FROM deletions WHERE told_at IS NULL") == [(0,)]
+
+
+async def test_an_account_is_not_empty_while_a_node_hangs(
+    database: Database, objects: Objects, both_edges: Edges, upload: Upload, images: Images, other_node: Node
+) -> None:
+    deletions = Deletions(database, objects, both_edges)
+    await upload()
+    await images.close(ACCOUNT)
+    with other_node.hung():
+        assert not (await deletions.account(ACCOUNT, "r1")).complete
+    assert (await deletions.account(ACCOUNT, "r1")).complete
+
+
+async def test_the_last_trace_of_a_closed_account_goes_when_no_identity_of_it_is_valid(
+    images: Images, upload: Upload, database: Database, deletions: Deletions
+) -> None:
+    await upload()
+    await upload(account="acct_b")
+    await images.close(ACCOUNT)
+    await deletions.account(ACCOUNT, "r1")
+    await images.forget_closed()
+    assert await rows(database, "SELECT account_id FROM storage ORDER BY 1") == [(ACCOUNT,), ("acct_b",)]
+    await database.execute("UPDATE storage SET closed_at = closed_at - interval '31 minutes'")
+    await database.execute("INSERT INTO usage VALUES ($1, current_date, 'images', 1)", ACCOUNT)
+    await images.forget_closed()
+    assert await rows(database, "SELECT account_id FROM storage") == [("acct_b",)]
+    assert await rows(database, "SELECT * FROM usage") == []

@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.routing import Route
 
-from services.auth.routes import accounts, keys, sessions
+from services.auth.routes import accounts, keys, sessions, usage
 from services.auth.routes.authorize import authorize
 
 ROUTES: Final = [
@@ -12,6 +12,8 @@ ROUTES: Final = [
     Route("/v1/accounts", accounts.sign_up, methods=["POST"]),
     Route("/v1/account", accounts.show, methods=["GET"]),
     Route("/v1/account", accounts.change, methods=["PATCH"]),
+    Route("/v1/account", accounts.close, methods=["DELETE"]),
+    Route("/v1/usage", usage.show, methods=["GET"]),
     Route("/v1/keys", keys.index, methods=["GET"]),
     Route("/v1/keys", keys.create, methods=["POST"]),
     Route("/v1/keys/{key_id}", keys.revoke, methods=["DELETE"]),

@@ -1,5 +1,6 @@
 """Signing up, and the account itself."""
 
+import asyncio
 import re
 from typing import Final
 
@@ -13,6 +14,7 @@ from services.auth.plans import Plan
 from services.auth.routes import answers
 from services.auth.routes.answers import answer
 from services.auth.routes.body import read, text
+from services.auth.routes.cookie import cleared
 from services.auth.routes.state import State
 
 ADDRESS_HEADER: Final = "X-Client-Address"
@@ -25,6 +27,10 @@ class SignUp(msgspec.Struct, forbid_unknown_fields=True):
     email: str
     name: str
     invite: str | None = None
+
+
+class Close(msgspec.Struct, forbid_unknown_fields=True):
+    confirm: str
 
 
 class Change(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,14 +57,20 @@ async def show(request: Request[State]) -> Response:
     caller = request.state["signer"].caller(request)
     account = await accounts.get(request.state["database"], caller.account_id)
     plan = request.state["plans"].get(account.plan)
-    decision = await request.state["authorizer"].level(account.id, plan)
-    left = None if plan.rate is None else decision.left
+    decision, stored = await asyncio.gather(
+        request.state["authorizer"].level(account.id, plan),
+        request.state["ingest"].stored(account.id),
+    )
+    left = {
+        "requests": None if plan.rate is None else decision.left,
+        "images": None if plan.images is None else max(0, plan.images - stored.images),
+    }
     return answer(
         {
             "account": answers.account(account),
             "limits": _limits(plan),
-            "left": {"requests": left, "images": None},
-            "used": {"images": None, "bytes": None},
+            "left": left,
+            "used": {"images": stored.images, "bytes": stored.bytes},
         }
     )
 
@@ -69,6 +81,26 @@ async def change(request: Request[State]) -> Response:
     sent = await read(request, Change)
     account = await accounts.rename(request.state["database"], caller.account_id, text("name", sent.name))
     return answer({"account": answers.account(account)})
+
+
+async def close(request: Request[State]) -> Response:
+    """DELETE /v1/account"""
+    caller = request.state["signer"].caller(request)
+    sent = await read(request, Close)
+    if sent.confirm != caller.account_id:
+        raise ApiError(INVALID_PARAMETER, "confirm must be the account's id, as GET /v1/account tells it")
+    closed = await request.state["closures"].close(caller.account_id, caller.request_id)
+    receipt: dict[str, object] = {
+        "account_id": closed.account_id,
+        "images": closed.purged.images,
+        "objects": closed.purged.objects,
+        "nodes": closed.purged.nodes,
+        "keys": closed.keys,
+        "sessions": closed.sessions,
+    }
+    if closed.purged.complete:
+        return cleared(answer({"receipt": receipt}))
+    return cleared(answer({"receipt": receipt | {"purge": "pending"}}, 202))
 
 
 def client_address(request: Request[State]) -> str:

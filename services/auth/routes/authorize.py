@@ -14,7 +14,7 @@ from libs.errors import ApiError, InvalidApiKey
 from libs.identity import Identity
 from services.auth import csrf, sessions
 from services.auth.authorizer import Grant
-from services.auth.plans import DASHBOARD, Rate
+from services.auth.plans import Rate
 from services.auth.routes.state import State
 
 ANSWERS: Final = Counter("authorize_total", "Answers to nginx by the public error code, or ok", ["code"])
@@ -25,13 +25,17 @@ UPLOAD_PATH: Final = "/v1/upload"  # costs what it costs, from the dashboard too
 
 async def authorize(request: Request[State]) -> Response:
     """204 with the identity, 401, or 403 with the status for nginx to answer: it lets no other through."""
+    grant = None
     try:
         grant = await _grant(request)
+        _check_csrf(request, grant)
         if not grant.decision.allowed:
             LIMITED.labels(grant.limit.name).inc()
             raise over_limit(grant)
         statement = request.state["signer"].sign(_identity(request, grant))
     except ApiError as error:
+        if grant and not grant.dashboard:  # what was refused before that, the authorizer has counted
+            request.state["usage"].refused(grant.caller.account_id, error.problem.code)
         return denial(error)
     ANSWERS.labels("ok").inc()
     return Response(status_code=204, headers={identity.HEADER: statement} | rate_headers(grant))
@@ -43,13 +47,17 @@ async def _grant(request: Request[State]) -> Grant:
     token = request.cookies.get(sessions.COOKIE)
     if header or token is None:
         return await authorizer.by_key(bearer(header))
-    method, path = request.headers.get("x-original-method"), request.headers.get("x-original-path")
-    grant = await authorizer.by_session(token, dashboard=path != UPLOAD_PATH)
-    session_id = grant.caller.session_id or ""
-    sent = request.headers.get(csrf.HEADER)
-    if method not in csrf.SAFE_METHODS and not request.state["csrf"].valid(session_id, sent):
+    path = request.headers.get("x-original-path")
+    return await authorizer.by_session(token, dashboard=path != UPLOAD_PATH)
+
+
+def _check_csrf(request: Request[State], grant: Grant) -> None:
+    """Of what a session changes; a key is in no browser's hands."""
+    session_id, method = grant.caller.session_id, request.headers.get("x-original-method")
+    if session_id is None or method in csrf.SAFE_METHODS:
+        return
+    if not request.state["csrf"].valid(session_id, request.headers.get(csrf.HEADER)):
         raise ApiError(errors.INVALID_CSRF_TOKEN)
-    return grant
 
 
 def bearer(header: str | None) -> str:
@@ -78,6 +86,7 @@ def _identity(request: Request[State], grant: Grant) -> Identity:
         path=path,
         request_id=request_id,
         session_id=grant.caller.session_id,
+        dashboard=grant.dashboard,
         image_limit=grant.plan.images,
     )
 
@@ -94,7 +103,7 @@ def over_limit(grant: Grant) -> ApiError:
     """429, with the seconds until the next token."""
     rate = _rate(grant)
     seconds = max(1, _seconds(grant.decision.next_token))
-    who = "The dashboard" if grant.limit is DASHBOARD else f"The plan {grant.plan.name}"
+    who = "The dashboard" if grant.dashboard else f"The plan {grant.plan.name}"
     details = (
         f"{who} allows {rate.per_minute} requests a minute"
         f" with a burst of {rate.burst}; send the request again in {seconds} s"

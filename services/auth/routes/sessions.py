@@ -13,6 +13,7 @@ from services.auth.routes.accounts import client_address
 from services.auth.routes.answers import answer
 from services.auth.routes.authorize import over_limit
 from services.auth.routes.body import MAX_TEXT, read
+from services.auth.routes.cookie import cleared, set_cookie
 from services.auth.routes.state import State
 from services.auth.sessions import Session, SessionNotFound
 
@@ -35,7 +36,7 @@ async def sign_in(request: Request[State]) -> Response:
     user_agent = request.headers.get("user-agent", "")[:MAX_TEXT]
     session, token = await sessions.create(state["database"], caller.account_id, caller.key_id, user_agent)
     response = await _describe(request, caller.account_id, session, 201)
-    _set_cookie(response, token, int(sessions.LIFETIME.total_seconds()))
+    set_cookie(response, token, int(sessions.LIFETIME.total_seconds()))
     return response
 
 
@@ -53,7 +54,7 @@ async def sign_out(request: Request[State]) -> Response:
     """DELETE /v1/session"""
     caller, session_id = _signed_in(request)
     await _end(request, caller, session_id)
-    return _cleared(answer({"session_id": session_id}))
+    return cleared(answer({"session_id": session_id}))
 
 
 async def index(request: Request[State]) -> Response:
@@ -69,7 +70,7 @@ async def end(request: Request[State]) -> Response:
     session_id = request.path_params["session_id"]
     await _end(request, caller, session_id)
     ended = answer({"session_id": session_id})
-    return _cleared(ended) if session_id == caller.session_id else ended
+    return cleared(ended) if session_id == caller.session_id else ended
 
 
 async def end_all(request: Request[State]) -> Response:
@@ -77,7 +78,7 @@ async def end_all(request: Request[State]) -> Response:
     caller = request.state["signer"].caller(request)
     ids = await sessions.end_all(request.state["database"], caller.account_id)
     await request.state["changes"].announce(caller.account_id, *ids)
-    return _cleared(answer({"session_ids": ids}))
+    return cleared(answer({"session_ids": ids}))
 
 
 async def _end(request: Request[State], caller: Identity, session_id: str) -> None:
@@ -106,15 +107,3 @@ async def _describe(
         "csrf_token": request.state["csrf"].token(session.id),
     }
     return answer(content, status)
-
-
-def _set_cookie(response: Response, token: str, seconds: int) -> None:
-    """Secure also on http://localhost, which browsers trust as they do https."""
-    response.set_cookie(
-        sessions.COOKIE, token, max_age=seconds, path="/", secure=True, httponly=True, samesite="strict"
-    )
-
-
-def _cleared(response: Response) -> Response:
-    _set_cookie(response, "", 0)
-    return response
