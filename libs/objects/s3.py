@@ -13,12 +13,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.handlers import add_expect_header
 
 from libs.objects.contract import Stored, bounded, check_meta, check_name
+from libs.objects.direct import Answer, Direct
 from libs.objects.settings import ObjectSettings
 
 if TYPE_CHECKING:
+    from aiobotocore.credentials import AioCredentials
     from types_aiobotocore_s3 import S3Client
 
 ATTEMPTS: Final = 2  # the retry included
+METADATA: Final = "x-amz-meta-"
+NO_SUCH_KEY: Final = b"<Code>NoSuchKey</Code>"  # and not the bucket
 FAILURES: Final = (BotoCoreError, ClientError, HttpError, OSError)
 
 
@@ -29,8 +33,11 @@ class ShortReadError(OSError):
 class BucketObjects:
     """The name is the key; metadata rides in `x-amz-meta-` headers."""
 
-    def __init__(self, client: "S3Client", bucket: str, timeout_seconds: float) -> None:
+    def __init__(
+        self, client: "S3Client", direct: Direct | None, bucket: str, timeout_seconds: float
+    ) -> None:
         self._client = client
+        self._direct = direct
         self._bucket = bucket
         self._timeout_seconds = timeout_seconds
 
@@ -43,15 +50,12 @@ class BucketObjects:
     async def get(self, name: str) -> Stored | None:
         key = check_name(name)
         async with bounded("get", self._timeout_seconds, FAILURES):
-            try:
-                response = await self._client.get_object(Bucket=self._bucket, Key=key)
-            except self._client.exceptions.NoSuchKey:
+            answer = await self._ask("GET", key)
+            if answer is None:
+                return await self._get(key)
+            if answer.status == 404:
                 return None
-            async with response["Body"] as body:
-                data = await body.read()
-            if response.get("ContentLength") != len(data):
-                raise ShortReadError(f"{key}: {len(data)} of {response.get('ContentLength')} bytes")
-            return Stored(data, _from_headers(response["Metadata"]))
+            return _stored(key, answer.body, answer.length, _metadata(answer.headers))
 
     async def head(self, name: str) -> dict[str, str] | None:
         key = check_name(name)
@@ -76,7 +80,32 @@ class BucketObjects:
         await self._client.delete_object(Bucket=self._bucket, Key=key)
         return was_there
 
+    async def _ask(self, method: str, key: str) -> Answer | None:
+        """What there is, or that there is nothing; None where botocore has to ask, who knows every answer."""
+        if self._direct is None or not self._direct.ready:
+            return None
+        answer = await self._direct.ask(method, key)
+        if answer.status == 200 or (answer.status == 404 and NO_SUCH_KEY in answer.body):
+            return answer
+        if answer.status != 404:
+            self._direct.forget()
+        return None
+
+    async def _get(self, key: str) -> Stored | None:
+        try:
+            response = await self._client.get_object(Bucket=self._bucket, Key=key)
+        except self._client.exceptions.NoSuchKey:
+            self._learn(key)
+            return None
+        self._learn(key)
+        async with response["Body"] as body:
+            data = await body.read()
+        return _stored(key, data, response.get("ContentLength"), response["Metadata"])
+
     async def _head(self, key: str) -> dict[str, str] | None:
+        answer = await self._ask("HEAD", key)
+        if answer is not None:
+            return _from_headers(_metadata(answer.headers))
         try:
             response = await self._client.head_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
@@ -85,7 +114,12 @@ class BucketObjects:
             # The answer to a HEAD has no body to say whether it is the bucket that is missing.
             await self._client.head_bucket(Bucket=self._bucket)
             return None
+        self._learn(key)
         return _from_headers(response["Metadata"])
+
+    def _learn(self, key: str) -> None:
+        if self._direct is not None:
+            self._direct.learn(key)
 
 
 @contextlib.asynccontextmanager
@@ -105,7 +139,10 @@ async def open_bucket(bucket: str, settings: ObjectSettings) -> AsyncGenerator[B
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    async with get_session().create_client(
+    session = get_session()
+    if settings.s3_access_key_id and secret:
+        session.set_credentials(settings.s3_access_key_id, secret.reveal())
+    async with session.create_client(
         "s3",
         region_name=settings.s3_region,
         endpoint_url=settings.s3_endpoint_url,
@@ -115,7 +152,30 @@ async def open_bucket(bucket: str, settings: ObjectSettings) -> AsyncGenerator[B
     ) as client:
         # aiohttp waits for the "100 Continue" without end, and not every server sends one.
         client.meta.events.unregister("before-call.s3", add_expect_header)
-        yield BucketObjects(client, bucket, settings.objects_timeout_seconds)
+        direct = _direct(client, await session.get_credentials())
+        yield BucketObjects(client, direct, bucket, settings.objects_timeout_seconds)
+
+
+def _direct(client: "S3Client", credentials: "AioCredentials | None") -> Direct | None:
+    """Over the client's own connections, or None where botocore's answer has to be that there are no keys."""
+    if credentials is None:
+        return None
+    direct = Direct(client._endpoint.http_session, credentials, ATTEMPTS)  # type: ignore[attr-defined]
+    for operation in ("GetObject", "HeadObject"):
+        client.meta.events.register(f"before-send.s3.{operation}", direct.watch)
+    return direct
+
+
+def _stored(key: str, data: bytes, length: int | None, meta: Mapping[str, str]) -> Stored:
+    if length != len(data):
+        raise ShortReadError(f"{key}: {len(data)} of {length} bytes")
+    return Stored(data, _from_headers(meta))
+
+
+def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix(METADATA): value for name, value in headers.items() if name.startswith(METADATA)
+    }
 
 
 def _result(result: bool | BaseException) -> bool:

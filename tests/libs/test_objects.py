@@ -2,20 +2,29 @@
 
 import asyncio
 import os
+import re
 import shutil
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import msgspec
 import pytest
-from prometheus_client import REGISTRY
+from aiobotocore.credentials import AioCredentials
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest
+from botocore.compat import HTTPHeaders
+from botocore.credentials import ReadOnlyCredentials
 
 from libs.objects import Objects, ObjectSettings, ObjectsUnavailable, Stored, open_objects
-from libs.settings import parse
+from libs.objects.direct import Direct
 from tests.libs.buckets import bucket_settings
+
+if TYPE_CHECKING:
+    from aiobotocore.httpsession import AIOHTTPSession
 
 pytestmark = pytest.mark.anyio
 
@@ -281,17 +290,22 @@ HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nx-amz-meta-width: 1\r
 
 
 class FaultyServer:
-    """An S3 server that answers every connection in one wrong way."""
+    """An S3 server that answers every connection in one wrong way, but for the first few."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, right: int = 0) -> None:
         self.answer = answer
-        self.connections = 0
+        self.right = right  # answers that are as they should be, from now on
+        self.heads: list[bytes] = []  # of the requests
+
+    @property
+    def connections(self) -> int:
+        return len(self.heads)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
         try:
-            await reader.readuntil(b"\r\n\r\n")
-            await self.answer(reader, writer)
+            self.heads.append(await reader.readuntil(b"\r\n\r\n"))
+            self.right -= 1
+            await (give if self.right >= 0 else self.answer)(reader, writer)
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -299,8 +313,8 @@ class FaultyServer:
 
 
 @asynccontextmanager
-async def faulty(answer: Answer) -> AsyncGenerator[tuple[FaultyServer, ObjectSettings]]:
-    faults = FaultyServer(answer)
+async def faulty(answer: Answer, right: int = 0) -> AsyncGenerator[tuple[FaultyServer, ObjectSettings]]:
+    faults = FaultyServer(answer, right)
     async with await asyncio.start_server(faults.serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         settings = bucket_settings(f"http://127.0.0.1:{port}", "bucket")
@@ -308,6 +322,17 @@ async def faulty(answer: Answer) -> AsyncGenerator[tuple[FaultyServer, ObjectSet
             settings, objects_timeout_seconds=2, s3_read_timeout_seconds=0.3, s3_connect_timeout_seconds=0.3
         )
         yield faults, settings
+
+
+async def give(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(HEADERS + b"Content-Length: 5\r\nConnection: close\r\n\r\nbytes")
+    await writer.drain()
+
+
+async def tell(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """As `give`, to a HEAD."""
+    writer.write(HEADERS + b"Content-Length: 5\r\nConnection: close\r\n\r\n")
+    await writer.drain()
 
 
 async def cut_the_body(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -359,6 +384,18 @@ async def deny(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await writer.drain()
 
 
+async def miss_the_bucket(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    body = b"<Error><Code>NoSuchBucket</Code></Error>"
+    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    await writer.drain()
+
+
+async def miss_the_object(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    body = b"<Error><Code>NoSuchKey</Code></Error>"
+    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    await writer.drain()
+
+
 async def talk_something_else(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
     await writer.drain()
@@ -383,18 +420,29 @@ async def assert_unavailable(objects: Objects) -> None:
             await call()
 
 
+# Before an answer of botocore's, and after one: from then on its requests are made without it.
+RIGHT = [0, 1]
+GIVEN = Stored(b"bytes", {"width": "1"})
+
+
+@pytest.mark.parametrize("right", RIGHT)
 @pytest.mark.parametrize("answer", [cut_the_body, say_no_length, stop_in_the_body, drip_for_ever])
-async def test_a_short_or_unfinished_body_is_never_served(answer: Answer) -> None:
-    async with faulty(answer) as (_, settings), open_objects(settings) as objects:
+async def test_a_short_or_unfinished_body_is_never_served(answer: Answer, right: int) -> None:
+    async with faulty(answer, right) as (_, settings), open_objects(settings) as objects:
+        for _turn in range(right):
+            assert await objects.get(NAME) == GIVEN
         with anyio.fail_after(HUNG_SECONDS), pytest.raises(ObjectsUnavailable):
             await objects.get(NAME)
 
 
+@pytest.mark.parametrize("right", RIGHT)
 @pytest.mark.parametrize(
-    "answer", [hang, close_at_once, fail_inside, ask_to_slow_down, deny, talk_something_else]
+    "answer", [hang, close_at_once, fail_inside, ask_to_slow_down, deny, miss_the_bucket, talk_something_else]
 )
-async def test_a_server_that_fails_is_unavailable_in_bounded_time(answer: Answer) -> None:
-    async with faulty(answer) as (_, settings), open_objects(settings) as objects:
+async def test_a_server_that_fails_is_unavailable_in_bounded_time(answer: Answer, right: int) -> None:
+    async with faulty(answer, right) as (_, settings), open_objects(settings) as objects:
+        for _turn in range(right):
+            assert await objects.get(NAME) == GIVEN
         await assert_unavailable(objects)
 
 
@@ -413,49 +461,119 @@ async def test_a_server_that_never_says_to_continue_gets_the_file(tmp_path: Path
         await objects.put(NAME, source, META)
 
 
-async def test_a_failed_call_is_tried_once_more_and_not_again() -> None:
-    async with faulty(ask_to_slow_down) as (faults, settings), open_objects(settings) as objects:
+@pytest.mark.parametrize("right", RIGHT)
+async def test_a_failed_call_is_tried_once_more_and_not_again(right: int) -> None:
+    async with faulty(ask_to_slow_down, right) as (faults, settings), open_objects(settings) as objects:
+        for _turn in range(right):
+            assert await objects.get(NAME) == GIVEN
         with pytest.raises(ObjectsUnavailable):
             await objects.get(NAME)
-        assert faults.connections == 2
+        assert faults.connections == right + 2
 
 
-async def test_a_server_that_refuses_connections_is_unavailable() -> None:
-    async with faulty(hang) as (_, settings):
-        pass
-    async with open_objects(settings) as objects:
-        await assert_unavailable(objects)
+@pytest.mark.parametrize("answer", [ask_to_slow_down, fail_inside, close_at_once, hang, cut_the_body])
+async def test_what_failed_once_is_got_by_the_second_try(answer: Answer) -> None:
+    async with faulty(answer, 1) as (faults, settings), open_objects(settings) as objects:
+        assert await objects.get(NAME) == GIVEN
+
+        async def fail_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            faults.right = 1
+            await answer(reader, writer)
+
+        faults.answer = fail_once
+        assert await objects.get(NAME) == GIVEN
+        assert faults.connections == 3
 
 
-async def test_a_missing_bucket_is_unavailable_and_not_empty(s3_server: str) -> None:
-    async with open_objects(bucket_settings(s3_server, "no-such-bucket")) as objects:
-        await assert_unavailable(objects)
+async def test_a_missing_object_costs_one_request() -> None:
+    async with faulty(miss_the_object) as (faults, settings), open_objects(settings) as objects:
+        for number in range(1, 4):
+            assert await objects.get(NAME) is None
+            assert faults.connections == number
 
 
-async def test_a_failure_is_counted_by_its_operation() -> None:
-    def counted() -> float:
-        return REGISTRY.get_sample_value("objects_failures_total", {"operation": "get"}) or 0
+async def test_where_a_request_is_refused_botocore_asks_once_more() -> None:
+    """It knows what to do about a bucket that has moved, or a clock that is off."""
+    async with faulty(deny, 1) as (faults, settings), open_objects(settings) as objects:
+        assert await objects.get(NAME) == GIVEN
 
-    before = counted()
-    async with faulty(fail_inside) as (_, settings), open_objects(settings) as objects:
-        with pytest.raises(ObjectsUnavailable):
-            await objects.get(NAME)
-    assert counted() == before + 1
+        async def refuse_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            faults.right = 1
+            await deny(reader, writer)
 
-
-# The settings
-
-
-@pytest.mark.parametrize(
-    "url", ["", "folder", "file://host/path", "file:///", "s3://", "http://bucket", "s3://a/b"]
-)
-async def test_an_url_that_names_no_store_stops_the_start(url: str) -> None:
-    with pytest.raises(msgspec.ValidationError, match="OBJECTS_URL"):
-        parse(ObjectSettings, {"OBJECTS_URL": url})
+        faults.answer = refuse_once
+        assert await objects.get(NAME) == GIVEN
+        agents = [b"aiobotocore" in head.lower() for head in faults.heads]
+        assert agents == [True, False, True]
 
 
-async def test_the_secret_key_is_not_in_the_settings_text() -> None:
-    settings = parse(ObjectSettings, {"OBJECTS_URL": "s3://bucket", "S3_SECRET_ACCESS_KEY": "hunter2"})
-    assert settings.s3_secret_access_key is not None
-    assert settings.s3_secret_access_key.reveal() == "hunter2"
-    assert "hunter2" not in repr(settings)
+@pytest.mark.parametrize(("call", "answer"), [("get", give), ("head", tell)])
+async def test_every_request_is_signed_with_the_session_s_token(
+    call: str, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    for name, value in zip(names, CREDENTIALS, strict=True):
+        monkeypatch.setenv(name, value)
+    async with faulty(answer) as (faults, settings):
+        settings = msgspec.structs.replace(settings, s3_access_key_id=None, s3_secret_access_key=None)
+        async with open_objects(settings) as objects:
+            for _ in range(3):
+                await getattr(objects, call)(NAME)
+    assert len(faults.heads) == 3
+    for head in faults.heads:
+        assert_signed(head, f"/bucket/{NAME}")
+
+
+async def test_a_bucket_is_asked_where_botocore_found_it() -> None:
+    """A host of its own and another region than ours: as after a redirect."""
+    session = RecordingSession()
+    direct = Direct(cast("AIOHTTPSession", session), AioCredentials(*CREDENTIALS), attempts=1)
+    assert not direct.ready
+    url = f"https://bucket.s3.eu-west-1.amazonaws.com/{NAME}"
+    scope = "Credential=id/20261123/eu-west-1/s3/aws4_request"
+    headers = HTTPHeaders()
+    headers["Authorization"] = f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"
+    direct.watch(AWSPreparedRequest("GET", url, headers, None, stream_output=True))
+    direct.learn(ORIGINAL)  # another one's request
+    assert not direct.ready
+    direct.learn(NAME)
+    with pytest.raises(OSError, match="nobody"):
+        await direct.ask("HEAD", ORIGINAL)
+    (request,) = session.requests
+    assert request.url == f"https://bucket.s3.eu-west-1.amazonaws.com/{ORIGINAL}"
+    assert "/eu-west-1/s3/aws4_request" in request.headers["Authorization"]
+    direct.forget()
+    assert not direct.ready
+
+
+class RecordingSession:
+    """Keeps what it is to send."""
+
+    def __init__(self) -> None:
+        self.requests: list[AWSPreparedRequest] = []
+
+    async def send(self, request: AWSPreparedRequest) -> object:
+        self.requests.append(request)
+        raise OSError("nobody is there")
+
+
+CREDENTIALS = ("an id", "a secret", "a token")
+
+
+def assert_signed(head: bytes, path: str) -> None:
+    """That the signature is the one of the request as it arrived."""
+    line, *lines = head.decode().strip().split("\r\n")
+    method, target, _ = line.split()
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    assert target == path
+    assert headers["x-amz-security-token"] == CREDENTIALS[2]
+    scope, signed, signature = re.findall(r"=([^,]+)", headers["authorization"])
+    names = ("host", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token")
+    assert set(names) <= set(signed.split(";"))
+    request = AWSRequest(
+        method, f"http://{headers['host']}{target}", {name: headers[name] for name in signed.split(";")}
+    )
+    request.context["timestamp"] = headers["x-amz-date"]
+    auth = S3SigV4Auth(ReadOnlyCredentials(*CREDENTIALS), "s3", scope.split("/")[2])
+    string = auth.string_to_sign(request, auth.canonical_request(request))
+    assert auth.signature(string, request) == signature
