@@ -1,4 +1,4 @@
-"""GET and HEAD of a bucket, as botocore makes them and at half the price (decisions/0011)."""
+"""GET and HEAD of a bucket, as botocore makes them and at half the price (decisions/0015)."""
 
 import asyncio
 import random
