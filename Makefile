@@ -2,7 +2,7 @@ VENV ?= .venv
 export VENV
 BOOTSTRAP := bash deploy/local/bootstrap.sh
 
-.PHONY: help run test faults check lint types imports nginx lock fmt clean bench bench-quick
+.PHONY: help run test containers faults check lint types imports nginx lock fmt clean bench bench-quick
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -12,6 +12,9 @@ run: ## Start the whole stack on PORT (8080), with its state in STATE_DIR (var);
 
 test: ## Run all tests; ARGS are pytest's, such as ARGS=tests/local
 	@exec $(BOOTSTRAP) test python -m pytest $(ARGS)
+
+containers: ## Test more on containers than `make test` does: the end-to-end tests, and everything often
+	@exec $(BOOTSTRAP) test python -m pytest -m "containers or not faults" tests/containers $(ARGS)
 
 faults: ## Break every part at full counts, for half an hour, and print the figures of docs/reliability.md
 	@exec $(BOOTSTRAP) test python -m pytest -m faults tests/faults -s $(ARGS)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -40,6 +41,8 @@ DEPENDENCY_UP: Final = Gauge(
 METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER: Final = "other"
 CHECK_SECONDS: Final = 2  # less than a scrape may take, so that a hung dependency hides no metric
+
+DRAINING: Final = threading.Event()  # set when this process was asked to stop, and goes on for a while
 
 REQUEST_ID: Final[ContextVar[str]] = ContextVar("request_id", default="-")
 _CREDENTIAL: Final = re.compile(r"(up_live_|us_)[0-9A-Za-z_-]{8,}")
@@ -144,13 +147,16 @@ def _header(scope: Scope, name: bytes) -> str | None:
 
 
 async def livez(_: Request) -> Response:
-    return PlainTextResponse("ok")
+    """200; the body says whether to send new requests here."""
+    return PlainTextResponse("draining" if DRAINING.is_set() else "ok")
 
 
 async def readyz(request: Request[State]) -> Response:
     """200 where every dependency that the service needs answers, else 503; the body says which does not."""
     result: dict[str, str] = {}
-    ready = True
+    ready = not DRAINING.is_set()
+    if not ready:
+        result["process"] = "draining"
     for name, check in request.state["checks"].items():
         try:
             await check()

@@ -1,14 +1,11 @@
 """Renders deploy/nginx for this machine: `python -m deploy.local.nginx` checks the result with nginx -t."""
 
 import os
-import re
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
@@ -17,11 +14,9 @@ from deploy.local.errors import StartError
 from deploy.local.settings import Settings
 from deploy.local.state import FOLDERS, State
 from deploy.nginx import errors
+from deploy.nginx.render import render as render  # for those that render a node of their own
 
-TEMPLATES: Final = Path(__file__).parents[1] / "nginx"
-DASHBOARD: Final = Path(__file__).parents[2] / "dashboard"
-START: Final = Path(__file__).with_name("nginx.sh")
-PLACEHOLDER: Final = re.compile(r"\$\{([A-Z][A-Z_]*)\}")  # nginx's own variables are lower case
+START: Final = Path(__file__).parents[1] / "nginx" / "nginx.sh"
 
 
 def hosts() -> list[str]:
@@ -41,53 +36,24 @@ def placeholders(
     """What the templates leave open; `sockets` are those of each service."""
     home, port = state.home, settings.port
     return {
+        **settings.placeholders(),
         "LISTEN": " ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in hosts()),
         "RUN_DIR": str(state.run),
         "CACHE_DIR": str(home / "cache"),
-        "CACHE_SIZE": settings.cache_size,
-        "CACHE_MIN_FREE": settings.cache_min_free,
-        "CACHE_CONTROL": settings.cache_control,
         "TEMP_DIR": str(home / "tmp"),
         "TOMBSTONES_DIR": str(home / "tombstones"),
         "LOG_DIR": str(home / "log"),
         "API_SERVER_NAME": "api.localhost",
         "CDN_SERVER_NAME": "cdn.localhost",
-        "DASHBOARD_SERVER_NAME": settings.dashboard_server_name,
-        "DASHBOARD_DIR": str(DASHBOARD),
         "PUBLIC_API_URL": settings.api_url,
         "PUBLIC_CDN_URL": settings.cdn_url,
         "CONTROL_LISTEN": f"unix:{state.run}/control.sock",
         "CONTROL_SECRET": secret,
         "USER_DIRECTIVE": "user root;" if os.geteuid() == 0 else "",
-        "WORKER_PROCESSES": settings.worker_processes,
-        "REAL_IP": _real_ip(settings),
+        "MODULES": "",
+        "UPSTREAMS": "upstreams",
         **{f"{service.upper()}_SERVERS": _servers(paths) for service, paths in sockets.items()},
     }
-
-
-def render(values: Mapping[str, str], target: Path) -> None:
-    """Every template with its placeholders filled in, in the same tree below `target`.
-
-    A line with ${LISTEN} comes once for each of the addresses, which are separated by spaces.
-    """
-    shutil.rmtree(target, ignore_errors=True)  # a file that is no longer made would still be included
-    for template in sorted(TEMPLATES.rglob("*.conf")):
-        text = "".join(_fill(line, values) for line in template.read_text().splitlines(keepends=True))
-        rendered = target / template.relative_to(TEMPLATES)
-        rendered.parent.mkdir(parents=True, exist_ok=True)
-        rendered.write_text(text)
-        rendered.chmod(0o600)
-
-
-def _fill(line: str, values: Mapping[str, str]) -> str:
-    if line.lstrip().startswith("#"):
-        return line
-    addresses = values["LISTEN"].split() if "${LISTEN}" in line else [""]
-    return "".join(_substitute(line, {**values, "LISTEN": address}) for address in addresses)
-
-
-def _substitute(line: str, values: Mapping[str, str]) -> str:
-    return PLACEHOLDER.sub(lambda match: values[match[1]], line)
 
 
 def command(state: State) -> list[str]:
@@ -101,20 +67,6 @@ def _nginx(folder: Path) -> list[str]:
 
 def _servers(paths: list[Path]) -> str:
     return "\n".join(f"server unix:{path} max_fails=0;" for path in paths)
-
-
-def _real_ip(settings: Settings) -> str:
-    """The client's address as trusted proxies say it, the last that is not one of theirs."""
-    proxies = [proxy.strip() for proxy in settings.trusted_proxies.split(",") if proxy.strip()]
-    if not proxies:
-        return ""
-    for proxy in proxies:
-        try:
-            ip_network(proxy)
-        except ValueError as error:
-            raise StartError(f"settings: TRUSTED_PROXIES: {error}") from error
-    header = f"real_ip_header {settings.client_address_header};"
-    return "\n".join([*(f"set_real_ip_from {proxy};" for proxy in proxies), header, "real_ip_recursive on;"])
 
 
 def check() -> int:

@@ -1,0 +1,97 @@
+"""moto's S3 server, whose objects survive it: `server.py posix FOLDER`, as the store it stands in for.
+
+Each folder in FOLDER is a bucket. What was put is kept as files beside them, and put again at the next start.
+"""
+
+import base64
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+
+KEPT: Final = ".kept"
+HEADERS: Final = ("CONTENT_TYPE", "HTTP_AUTHORIZATION", "HTTP_HOST", "HTTP_X_AMZ_META_")
+
+Environment = dict[str, Any]
+
+
+class Kept:
+    """A WSGI application around moto's. A PUT or DELETE of an object is on the disk before its answer."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], folder: Path) -> None:
+        self._app = app
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def __call__(self, environment: Environment, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        method, path = environment["REQUEST_METHOD"], environment["PATH_INFO"]
+        if path == os.environ.get("VGW_HEALTH"):
+            start_response("200 OK", [("Content-Length", "0")])
+            return [b""]
+        if method not in {"PUT", "DELETE"} or path.count("/") < 2:
+            return self._app(environment, start_response)
+        body = environment["wsgi.input"].read(int(environment.get("CONTENT_LENGTH") or 0))
+        environment["wsgi.input"] = io.BytesIO(body)
+        answer = b"".join(self._app(environment, start_response))
+        name = self._folder / base64.urlsafe_b64encode(path.encode()).decode()
+        if method == "PUT":
+            headers = {key: value for key, value in environment.items() if key.startswith(HEADERS)}
+            new = name.with_suffix(".new")
+            new.write_bytes(json.dumps([path, headers]).encode() + b"\n" + body)
+            new.replace(name)
+        else:
+            name.unlink(missing_ok=True)
+        return [answer]
+
+    def restore(self, buckets: Iterable[str]) -> None:
+        for bucket in buckets:
+            self._put(f"/{bucket}", {}, b"")
+        for file in self._folder.iterdir():
+            if file.suffix != ".new":
+                head, _, body = file.read_bytes().partition(b"\n")
+                path, headers = json.loads(head)
+                self._put(path, headers, body)
+
+    def _put(self, path: str, headers: Environment, body: bytes) -> None:
+        environment = {
+            "HTTP_HOST": "localhost",
+            **headers,
+            "REQUEST_METHOD": "PUT",
+            "PATH_INFO": path,
+            "RAW_URI": path,
+            "REQUEST_URI": path,
+            "SCRIPT_NAME": "",
+            "QUERY_STRING": "",
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.errors": sys.stderr,
+            "wsgi.url_scheme": "http",
+            "wsgi.version": (1, 0),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        statuses: list[str] = []
+        b"".join(self._app(environment, lambda status, *_: statuses.append(status)))
+        if not statuses[0].startswith("200"):
+            sys.exit(f"{path} could not be put back: {statuses[0]}")
+
+
+def main() -> None:
+    folder = Path(sys.argv[2])
+    kept = Kept(DomainDispatcherApplication(create_backend_app), folder / KEPT)
+    kept.restore(path.name for path in folder.iterdir() if path.is_dir() and path.name != KEPT)
+    run_simple("0.0.0.0", int(os.environ["VGW_PORT"].removeprefix(":")), kept, threaded=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""The stack of deploy/compose.yml on the container engine of this machine."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.stack import free_port
+
+CHECKOUT: Final = Path(__file__).parents[2]
+COMPOSE: Final = CHECKOUT / "deploy" / "compose.yml"
+STAND_INS: Final = Path(__file__).with_name("images.yml")
+START_SECONDS: Final = 180
+BUILD_SECONDS: Final = 600
+SERVICES: Final = ("auth", "ingest", "transform")
+STORES: Final = ("redis", "postgres", "objects")
+
+
+@cache
+def engine_answers() -> bool:
+    try:
+        done = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
+        return done.returncode == 0 and run("docker", "info", "-f", "{{.ID}}") != ""
+    except (OSError, ContainerError):
+        return False
+
+
+class ContainerError(Exception):
+    """A command of the engine's failed; its message is what the command printed."""
+
+
+def run(*command: str, seconds: float = 60, environment: Mapping[str, str] | None = None) -> str:
+    """What the command prints."""
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+        check=False,
+    )
+    if done.returncode:
+        raise ContainerError(f"{' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-4000:]}")
+    return done.stdout.strip()
+
+
+@cache
+def build_images() -> None:
+    """Ours, and the stand-ins of those that users pull, all where the engine keeps its images."""
+    secrets = dict.fromkeys(secret_names(), "x")
+    for file in (STAND_INS, COMPOSE):
+        run(
+            *("docker", "compose", "-f", str(file), "build", "-q"),
+            seconds=BUILD_SECONDS,
+            environment=os.environ | secrets,
+        )
+
+
+def secret_names() -> list[str]:
+    lines = (COMPOSE.parent / "secrets.sh").read_text().splitlines()
+    return [line.partition("=")[0] for line in lines if "=$(random" in line]
+
+
+class ComposeStack:
+    """A project of its own. `environment` is what would be in deploy/.env beside the secrets.
+
+    Tests of plain processes ask for what is not here, and are skipped.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        scale: Mapping[str, int] | None = None,
+    ) -> None:
+        build_images()
+        self.port = free_port()
+        self.base_url = f"http://localhost:{self.port}"
+        self.project = f"up-test-{self.port}"
+        self._file = folder / "env"
+        run("sh", str(COMPOSE.parent / "secrets.sh"), str(self._file))
+        own = {"PORTS": str(self.port), "PUBLIC_API_URL": self.base_url, "PUBLIC_CDN_URL": self.base_url}
+        with self._file.open("a") as file:
+            file.writelines(f"{name}={value}\n" for name, value in {**own, **(environment or {})}.items())
+        self.counts: dict[str, int] = {}
+        self._volumes = folder
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        pytest.skip(f"needs {name} of a stack of plain processes")
+
+    @property
+    def command(self) -> list[str]:
+        """How to call compose on this project."""
+        return ["docker", "compose", "--env-file", str(self._file), "-p", self.project, "-f", str(COMPOSE)]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What was written for compose, secrets included."""
+        lines = self._file.read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    def compose(self, *words: str, seconds: float = START_SECONDS) -> str:
+        return run(*self.command, *words, seconds=seconds)
+
+    def up(self, *services: str, **counts: int) -> None:
+        """Until all of `services` (or everything) is healthy. Containers that run are left as they are."""
+        self.counts |= counts
+        scale = [word for name, count in self.counts.items() for word in ("--scale", f"{name}={count}")]
+        self.compose("up", "-d", "--wait", "--no-recreate", *scale, *services)
+
+    def down(self) -> None:
+        """Removes all of it, volumes and networks too."""
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "1")
+
+    def roll(self, service: str) -> None:
+        """As an operator does it."""
+        script = str(COMPOSE.parent / "roll.sh")
+        run(
+            "sh",
+            script,
+            service,
+            seconds=START_SECONDS,
+            environment=os.environ | {"COMPOSE": " ".join(self.command)},
+        )
+
+    def create_account(self, plan: str, name: str = "test") -> str:
+        """The key of a new account."""
+        words = ("create-account", "--name", name, "--plan", plan)
+        return self.compose("exec", "-T", "auth", "python", "-m", "services.auth.admin", *words)
+
+    def containers(self, service: str = "") -> list[str]:
+        """The ids of those that run."""
+        return self.compose("ps", "-q", *filter(None, [service])).split()
+
+    def inspect(self, containers: Sequence[str]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(run("docker", "inspect", *containers))
+        return found
+
+    def kill(self, container: str) -> None:
+        """As the kernel would: `docker kill` also tells the engine not to start it again."""
+        os.kill(self.inspect([container])[0]["State"]["Pid"], signal.SIGKILL)
+
+    def is_healthy(self, container: str) -> bool:
+        state = self.inspect([container])[0]["State"]
+        return bool(state["Running"] and state.get("Health", {}).get("Status") == "healthy")
+
+    def exec(self, service: str, *command: str) -> str:
+        """What a command prints in the first container of `service`."""
+        return self.compose("exec", "-T", service, *command)
+
+    @contextmanager
+    def stopped(self, service: str) -> Iterator[None]:
+        """For as long as the block runs."""
+        self.compose("stop", service)
+        try:
+            yield
+        finally:
+            self.compose("start", service)
+            self.up()
