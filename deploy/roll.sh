@@ -10,10 +10,17 @@ notice=3 # until every nginx node has found the new one
 
 old=$($compose ps -q "$service")
 count=$(echo "$old" | wc -w)
+stop() {
+    docker stop -t "$(docker inspect -f '{{.Config.StopTimeout}}' "$1")" "$1"
+    docker rm -v "$1"
+}
 for container in $old; do
+    if [ "$service" = nginx ]; then # a new one needs the port of an old one: the other nodes serve meanwhile
+        stop "$container"
+        $compose up -d --no-deps --no-recreate --wait --scale "nginx=$count" nginx
+        continue
+    fi
     $compose up -d --no-deps --no-recreate --wait --scale "$service=$((count + 1))" "$service"
     sleep "$notice"
-    seconds=$(docker inspect -f '{{.Config.StopTimeout}}' "$container")
-    docker stop -t "$seconds" "$container"
-    docker rm -v "$container"
+    stop "$container"
 done

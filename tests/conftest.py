@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.containers.stack import ComposeStack, engine_answers
 from tests.stack import Stack, discard
 
 # All tests come from one address.
@@ -20,9 +21,32 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--compose", action="store_true", help="run on the stack of deploy/compose.yml")
+
+
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def compose_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
+    """The stack of containers, up and healthy from nothing, with one container a service."""
+    if not engine_answers():
+        pytest.skip("no container engine answers")
+    settings = {"JANITOR_SECONDS": "0.5", "PICTURE_BUDGET_SECONDS": "1e6", "SIGNUP": "open"}
+    running = ComposeStack(tmp_path_factory.mktemp("compose"), settings)
+    try:
+        running.up()
+        yield running
+    finally:
+        running.down()
+
+
+@pytest.fixture(scope="session")
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack | ComposeStack]:
     """One stack for all tests that leave it as they found it."""
+    if request.config.getoption("--compose"):
+        yield request.getfixturevalue("compose_stack")
+        return
     state_dir = tmp_path_factory.mktemp("stack") / "var"
     running = Stack(state_dir, MANY_DOORS | {"USAGE_SECONDS": "0.3"})
     yield running
@@ -31,8 +55,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def make_stack(tmp_path: Path) -> Iterator[MakeStack]:
+def make_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeStack]:
     """Starts stacks for one test: `make_stack({"PLANS": ...}, state_dir=..., command=..., checkout=...)`."""
+    if request.config.getoption("--compose"):
+        pytest.skip("starts a stack of plain processes")
     with ExitStack() as stacks:
 
         def make(

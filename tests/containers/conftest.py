@@ -6,25 +6,13 @@ import httpx2
 import pytest
 
 from tests import pictures
-from tests.containers.stack import ComposeStack, engine_answers
+from tests.containers.stack import ComposeStack
 from tests.e2e import calls
 
 
 @pytest.fixture(scope="session")
-def engine() -> None:
-    if not engine_answers():
-        pytest.skip("no container engine answers")
-
-
-@pytest.fixture(scope="session")
-def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
-    """Up and healthy from nothing, with one container a service."""
-    running = ComposeStack(tmp_path_factory.mktemp("compose"), {"JANITOR_SECONDS": "0.5"})
-    try:
-        running.up()
-        yield running
-    finally:
-        running.down()
+def stack(compose_stack: ComposeStack) -> ComposeStack:
+    return compose_stack
 
 
 @pytest.fixture(scope="session")

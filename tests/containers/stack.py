@@ -2,17 +2,20 @@
 
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import httpx2
 import pytest
 
-from tests.stack import free_port
+from tests.stack import wait_for
 
 CHECKOUT: Final = Path(__file__).parents[2]
 COMPOSE: Final = CHECKOUT / "deploy" / "compose.yml"
@@ -69,6 +72,16 @@ def secret_names() -> list[str]:
     return [line.partition("=")[0] for line in lines if "=$(random" in line]
 
 
+def two_free_ports() -> int:
+    """The first of two next to each other, none of those that Linux gives to clients."""
+    for port in random.sample(range(20_000, 32_000, 2), 1000):
+        with socket.socket() as first, socket.socket() as second, suppress(OSError):
+            first.bind(("127.0.0.1", port))
+            second.bind(("127.0.0.1", port + 1))
+            return port
+    raise RuntimeError("no ports are free")
+
+
 class ComposeStack:
     """A project of its own. `environment` is what would be in deploy/.env beside the secrets.
 
@@ -82,16 +95,19 @@ class ComposeStack:
         scale: Mapping[str, int] | None = None,
     ) -> None:
         build_images()
-        self.port = free_port()
+        self.port = two_free_ports()
         self.base_url = f"http://localhost:{self.port}"
         self.project = f"up-test-{self.port}"
         self._file = folder / "env"
         run("sh", str(COMPOSE.parent / "secrets.sh"), str(self._file))
-        own = {"PORTS": str(self.port), "PUBLIC_API_URL": self.base_url, "PUBLIC_CDN_URL": self.base_url}
+        own = {
+            "PORTS": f"{self.port}-{self.port + 1}",
+            "PUBLIC_API_URL": self.base_url,
+            "PUBLIC_CDN_URL": self.base_url,
+        }
         with self._file.open("a") as file:
             file.writelines(f"{name}={value}\n" for name, value in {**own, **(environment or {})}.items())
         self.counts: dict[str, int] = {}
-        self._volumes = folder
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -122,16 +138,44 @@ class ComposeStack:
         """Removes all of it, volumes and networks too."""
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "1")
 
+    def script(self, name: str, *words: str) -> None:
+        """Runs a script of deploy/ on this project, as an operator does."""
+        environment = os.environ | {"COMPOSE": " ".join(self.command)}
+        run("sh", str(COMPOSE.parent / name), *words, seconds=START_SECONDS, environment=environment)
+
     def roll(self, service: str) -> None:
-        """As an operator does it."""
-        script = str(COMPOSE.parent / "roll.sh")
-        run(
-            "sh",
-            script,
-            service,
-            seconds=START_SECONDS,
-            environment=os.environ | {"COMPOSE": " ".join(self.command)},
-        )
+        self.script("roll.sh", service)
+
+    def known_backends(self, service: str) -> list[str]:
+        """The addresses that every nginx node sends requests of `service` to."""
+        found = [
+            run("docker", "exec", node, "cat", f"/run/user-photos/backends/{service}").splitlines()
+            for node in self.containers("nginx")
+        ]
+        return found[0] if all(each == found[0] for each in found) else []
+
+    def origins(self) -> list[str]:
+        """The base URL of each nginx node."""
+        ports = [
+            container["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"]
+            for container in self.inspect(self.containers("nginx"))
+        ]
+        return [f"http://localhost:{port}" for port in ports]
+
+    def wait_until_it_works(self, api: httpx2.Client) -> None:
+        """Until nginx, auth, ingest and PostgreSQL, and nginx, transform and the store, answer together."""
+
+        def works() -> bool:
+            try:
+                statuses = (
+                    api.get("/v1/images?limit=1").status_code,
+                    api.get("/img_0000000000000000").status_code,
+                )
+            except httpx2.HTTPError:
+                return False
+            return statuses == (200, 404)
+
+        wait_for(works)
 
     def create_account(self, plan: str, name: str = "test") -> str:
         """The key of a new account."""
@@ -166,4 +210,4 @@ class ComposeStack:
             yield
         finally:
             self.compose("start", service)
-            self.up()
+            wait_for(lambda: self.is_healthy(self.containers(service)[0]))

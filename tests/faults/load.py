@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from typing import NamedTuple
 
@@ -34,10 +35,10 @@ class Load:
         key: str | None = None,
         clients: int = 4,
         pause_seconds: float = 0.0,
+        make_client: Callable[[], httpx2.Client] | None = None,
     ) -> None:
-        self._stack = stack
         self._ask = ask
-        self._key = key
+        self._make_client = make_client or partial(calls.client, stack, key)
         self._clients = clients
         self._pause_seconds = pause_seconds
         self._numbers = count()
@@ -73,7 +74,7 @@ class Load:
         return self
 
     def _run(self, barrier: threading.Barrier) -> None:
-        with calls.client(self._stack, self._key) as client:
+        with self._make_client() as client:
             self._once(client)
             barrier.wait(60)
             while not self._stop.wait(self._pause_seconds):
