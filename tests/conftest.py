@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.containers.stack import ComposeStack, engine_answers
+from tests.containers.images import engine_answers
+from tests.containers.stack import ComposeStack
 from tests.stack import Stack, discard
 
 # All tests come from one address.

@@ -12,7 +12,6 @@ from msgspec import Meta, Struct
 from libs.service import DRAINING
 from libs.settings import load
 
-PORT: Final = 8000
 DRAIN_SECONDS: Final = 30  # for the requests in flight, after the notice
 KEEP_ALIVE_SECONDS: Final = 75  # longer than nginx keeps an idle connection
 
@@ -24,6 +23,7 @@ class ServeSettings(Struct, frozen=True, kw_only=True, rename="upper"):
     """
 
     service: Literal["auth", "ingest", "transform"]
+    service_port: Annotated[int, Meta(ge=1, le=65535)] = 8000
     drain_notice_seconds: Annotated[float, Meta(ge=0, le=60)] = 0
 
 
@@ -50,7 +50,7 @@ def main() -> int:
         f"services.{settings.service}.app:main",
         factory=True,
         host="0.0.0.0",  # noqa: S104 the network of the container is the wall
-        port=PORT,
+        port=settings.service_port,
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from enum import Enum
 from ipaddress import ip_address
@@ -24,12 +24,14 @@ class Address(NamedTuple):
     port: int
 
 
-class Backends:
-    """Of one service, whose `name` resolves to all of its processes."""
+Resolve = Callable[[], Awaitable[Iterable[Address]]]
 
-    def __init__(self, name: str, port: int, timeout_seconds: float) -> None:
-        self._name = name
-        self._port = port
+
+class Backends:
+    """Of one service; `resolve` gives the addresses of all of its processes, or raises OSError."""
+
+    def __init__(self, resolve: Resolve, timeout_seconds: float) -> None:
+        self._resolve = resolve
         self._timeout_seconds = timeout_seconds
         self._resolved: frozenset[Address] = frozenset()
         self._silent: dict[Address, int] = {}
@@ -41,7 +43,8 @@ class Backends:
         A name that cannot be resolved says nothing about the processes: the ones known before are asked.
         """
         with suppress(OSError, TimeoutError):
-            self._resolved = await self._resolve()
+            async with asyncio.timeout(self._timeout_seconds):
+                self._resolved = frozenset(await self._resolve())
         asked = sorted(self._resolved)
         answers = await asyncio.gather(*(self._probe(address) for address in asked))
         self._chosen = self._choose(dict(zip(asked, answers, strict=True)))
@@ -61,13 +64,6 @@ class Backends:
             patient or [address for address, it in health.items() if it is Health.DRAINING] or self._chosen
         )
 
-    async def _resolve(self) -> frozenset[Address]:
-        async with asyncio.timeout(self._timeout_seconds):
-            found = await asyncio.get_running_loop().getaddrinfo(
-                self._name, self._port, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM
-            )
-        return frozenset(Address(_host(str(address[0])), int(address[1])) for *_, address in found)
-
     async def _probe(self, address: Address) -> Health:
         try:
             async with asyncio.timeout(self._timeout_seconds):
@@ -84,6 +80,12 @@ class Backends:
         if b" 200 " not in head.partition(b"\r\n")[0]:
             return Health.REFUSED
         return Health.DRAINING if body == b"draining" else Health.OK
+
+
+async def resolve(name: str, port: int) -> list[Address]:
+    """Every address behind a name."""
+    found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    return [Address(_host(str(address[0])), int(address[1])) for *_, address in found]
 
 
 def _host(host: str) -> str:

@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
-from deploy.nginx.backends import Address, Backends
+from deploy.nginx.backends import Address, Backends, resolve
 from deploy.nginx.render import render
 from deploy.nginx.settings import Base, EdgeSettings, Name
 from libs.settings import Secret, load
@@ -83,7 +84,7 @@ class Finder:
     def __init__(self, settings: NodeSettings, folder: Path) -> None:
         hosts = {service: str(getattr(settings, f"{service}_host")) for service in SERVICES}
         self._backends = {
-            service: Backends(host, settings.service_port, settings.probe_timeout_seconds)
+            service: Backends(partial(resolve, host, settings.service_port), settings.probe_timeout_seconds)
             for service, host in hosts.items()
         }
         self._folder = folder

@@ -5,71 +5,20 @@ import os
 import random
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import httpx2
 import pytest
 
+from tests.containers.images import COMPOSE, build_images, provide_images, run
 from tests.stack import wait_for
 
-CHECKOUT: Final = Path(__file__).parents[2]
-COMPOSE: Final = CHECKOUT / "deploy" / "compose.yml"
-STAND_INS: Final = Path(__file__).with_name("images.yml")
 START_SECONDS: Final = 180
-BUILD_SECONDS: Final = 600
 SERVICES: Final = ("auth", "ingest", "transform")
 STORES: Final = ("redis", "postgres", "objects")
-
-
-@cache
-def engine_answers() -> bool:
-    try:
-        done = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
-        return done.returncode == 0 and run("docker", "info", "-f", "{{.ID}}") != ""
-    except (OSError, ContainerError):
-        return False
-
-
-class ContainerError(Exception):
-    """A command of the engine's failed; its message is what the command printed."""
-
-
-def run(*command: str, seconds: float = 60, environment: Mapping[str, str] | None = None) -> str:
-    """What the command prints."""
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        stdin=subprocess.DEVNULL,
-        env=environment,
-        check=False,
-    )
-    if done.returncode:
-        raise ContainerError(f"{' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-4000:]}")
-    return done.stdout.strip()
-
-
-@cache
-def build_images() -> None:
-    """Ours, and the stand-ins of those that users pull, all where the engine keeps its images."""
-    secrets = dict.fromkeys(secret_names(), "x")
-    for file in (STAND_INS, COMPOSE):
-        run(
-            *("docker", "compose", "-f", str(file), "build", "-q"),
-            seconds=BUILD_SECONDS,
-            environment=os.environ | secrets,
-        )
-
-
-def secret_names() -> list[str]:
-    lines = (COMPOSE.parent / "secrets.sh").read_text().splitlines()
-    return [line.partition("=")[0] for line in lines if "=$(random" in line]
 
 
 def two_free_ports() -> int:
@@ -95,6 +44,7 @@ class ComposeStack:
         scale: Mapping[str, int] | None = None,
     ) -> None:
         build_images()
+        provide_images(*STORES)
         self.port = two_free_ports()
         self.base_url = f"http://localhost:{self.port}"
         self.project = f"up-test-{self.port}"

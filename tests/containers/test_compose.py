@@ -11,7 +11,8 @@ from deploy.nginx.node import NodeSettings
 from services.auth import settings as auth
 from services.ingest import settings as ingest
 from services.transform import settings as transform
-from tests.containers.stack import COMPOSE, SERVICES, STORES, ComposeStack, run, secret_names
+from tests.containers.images import COMPOSE, run, secret_names
+from tests.containers.stack import SERVICES, STORES, ComposeStack
 from tests.e2e import calls
 
 EVERYTHING: Final = ("nginx", *SERVICES, *STORES)

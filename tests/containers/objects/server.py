@@ -1,6 +1,6 @@
 """moto's S3 server, whose objects survive it: `server.py posix FOLDER`, as the store it stands in for.
 
-Each folder in FOLDER is a bucket. What was put is kept as files beside them, and put again at the next start.
+Each folder in FOLDER is a bucket. What was put is kept as files beside them.
 """
 
 import base64
@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import run_simple
 
 KEPT: Final = ".kept"
+NEW: Final = ".new"
 HEADERS: Final = ("CONTENT_TYPE", "HTTP_AUTHORIZATION", "HTTP_HOST", "HTTP_X_AMZ_META_")
 
 Environment = dict[str, Any]
@@ -28,12 +30,16 @@ class Kept:
         self._app = app
         self._folder = folder
         folder.mkdir(exist_ok=True)
+        files = (file for file in folder.iterdir() if file.suffix != NEW)
+        self._asleep = {base64.urlsafe_b64decode(file.name).decode(): file for file in files}
+        self._waking = threading.Lock()
 
     def __call__(self, environment: Environment, start_response: Callable[..., Any]) -> Iterable[bytes]:
         method, path = environment["REQUEST_METHOD"], environment["PATH_INFO"]
         if path == os.environ.get("VGW_HEALTH"):
             start_response("200 OK", [("Content-Length", "0")])
             return [b""]
+        self._wake(path)
         if method not in {"PUT", "DELETE"} or path.count("/") < 2:
             return self._app(environment, start_response)
         body = environment["wsgi.input"].read(int(environment.get("CONTENT_LENGTH") or 0))
@@ -42,21 +48,22 @@ class Kept:
         name = self._folder / base64.urlsafe_b64encode(path.encode()).decode()
         if method == "PUT":
             headers = {key: value for key, value in environment.items() if key.startswith(HEADERS)}
-            new = name.with_suffix(".new")
-            new.write_bytes(json.dumps([path, headers]).encode() + b"\n" + body)
+            new = name.with_suffix(NEW)
+            new.write_bytes(json.dumps(headers).encode() + b"\n" + body)
             new.replace(name)
         else:
             name.unlink(missing_ok=True)
         return [answer]
 
-    def restore(self, buckets: Iterable[str]) -> None:
-        for bucket in buckets:
-            self._put(f"/{bucket}", {}, b"")
-        for file in self._folder.iterdir():
-            if file.suffix != ".new":
+    def make(self, bucket: str) -> None:
+        self._put(f"/{bucket}", {}, b"")
+
+    def _wake(self, path: str) -> None:
+        """What was put before this start is put again when it is first asked for."""
+        with self._waking:
+            if file := self._asleep.pop(path, None):
                 head, _, body = file.read_bytes().partition(b"\n")
-                path, headers = json.loads(head)
-                self._put(path, headers, body)
+                self._put(path, json.loads(head), body)
 
     def _put(self, path: str, headers: Environment, body: bytes) -> None:
         environment = {
@@ -89,7 +96,9 @@ class Kept:
 def main() -> None:
     folder = Path(sys.argv[2])
     kept = Kept(DomainDispatcherApplication(create_backend_app), folder / KEPT)
-    kept.restore(path.name for path in folder.iterdir() if path.is_dir() and path.name != KEPT)
+    for bucket in folder.iterdir():
+        if bucket.is_dir() and bucket.name != KEPT:
+            kept.make(bucket.name)
     run_simple("0.0.0.0", int(os.environ["VGW_PORT"].removeprefix(":")), kept, threaded=True)
 
 
