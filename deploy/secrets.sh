@@ -16,6 +16,7 @@ POSTGRES_PASSWORD=$(random 24)
 REDIS_PASSWORD=$(random 24)
 S3_ACCESS_KEY_ID=$(random 10)
 S3_SECRET_ACCESS_KEY=$(random 24)
+GRAFANA_PASSWORD=$(random 12)
 END
 mv "$file.new" "$file"
 echo "$file is written: keep a copy of it in a safe place"

@@ -22,7 +22,7 @@ class ServeSettings(Struct, frozen=True, kw_only=True, rename="upper"):
     It is what nginx needs to send new requests elsewhere before connections are refused.
     """
 
-    service: Literal["auth", "ingest", "transform"]
+    service: Literal["auth", "ingest", "transform", "traffic"]
     service_port: Annotated[int, Meta(ge=1, le=65535)] = 8000
     drain_notice_seconds: Annotated[float, Meta(ge=0, le=60)] = 0
 

@@ -51,6 +51,7 @@ def placeholders(
         "CONTROL_SECRET": secret,
         "USER_DIRECTIVE": "user root;" if os.geteuid() == 0 else "",
         "MODULES": "",
+        "NODE_ACCESS_LOG": "",
         "UPSTREAMS": "upstreams",
         **{f"{service.upper()}_SERVERS": _servers(paths) for service, paths in sockets.items()},
     }

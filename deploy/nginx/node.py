@@ -4,9 +4,11 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -28,13 +30,18 @@ FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP
 # What nobody asks for leaves the cache after 30 days, and nobody gets past a tombstone to ask.
 TOMBSTONE_SECONDS: Final = 40 * 86400
 PRUNE_SECONDS: Final = 3600
+ACCESS_LOG_BYTES: Final = 20 * 1024 * 1024
+ACCESS_LOG_SECONDS: Final = 86400  # what a node that is gone has left
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Folder = Annotated[str, Meta(pattern="^/[A-Za-z0-9/._-]+$")]
 
 
 class NodeSettings(EdgeSettings, frozen=True, kw_only=True, rename="upper"):
-    """`*_host`: names of which each address is a process of the service, all on `service_port`."""
+    """`*_host`: names of which each address is a process of the service, all on `service_port`.
+
+    `access_logs_dir`: where this node also keeps its access log, in a file of its name, for services/traffic.
+    """
 
     control_secret: Secret
     public_api_url: Base = "http://localhost:8080"
@@ -54,6 +61,11 @@ class NodeSettings(EdgeSettings, frozen=True, kw_only=True, rename="upper"):
     temp_dir: Folder = "/var/tmp/user-photos"  # noqa: S108 ours, and not shared
     tombstones_dir: Folder = "/var/lib/user-photos/tombstones"
     log_dir: Folder = "/var/log/user-photos"
+    access_logs_dir: Folder = "/var/log/nginx"
+
+    @property
+    def access_log(self) -> Path:
+        return Path(self.access_logs_dir, f"{socket.gethostname()}.log")
 
 
 def placeholders(settings: NodeSettings) -> dict[str, str]:
@@ -73,6 +85,7 @@ def placeholders(settings: NodeSettings) -> dict[str, str]:
         "LOG_DIR": settings.log_dir,
         "USER_DIRECTIVE": "",
         "MODULES": " ".join(f"load_module {MODULES_DIR}/{name}.so;" for name in MODULES),
+        "NODE_ACCESS_LOG": f"access_log {settings.access_log} json buffer=64k flush=1s;",
         "UPSTREAMS": "found-upstreams",
         **{f"{service.upper()}_SERVERS": "" for service in SERVICES},
     }
@@ -113,11 +126,20 @@ def log(message: str, **fields: object) -> None:
     sys.stdout.flush()
 
 
-def prune(tombstones: Path, now: float) -> None:
-    """Deletes the tombstones that no cache entry can outlive."""
-    for entry in os.scandir(tombstones):
-        if now - entry.stat().st_mtime > TOMBSTONE_SECONDS:
-            os.unlink(entry)
+def prune(folder: Path, seconds: float, now: float) -> None:
+    """Deletes the files of `folder` that have not been written to for so long."""
+    for entry in os.scandir(folder):
+        if now - entry.stat().st_mtime > seconds:
+            Path(entry).unlink(missing_ok=True)  # another node may have been faster
+
+
+def rotate(settings: NodeSettings, max_bytes: int = ACCESS_LOG_BYTES) -> None:
+    """Moves an access log above `max_bytes` aside, over the one before it, and lets nginx open a new one."""
+    log = settings.access_log
+    with suppress(OSError, ValueError):  # nginx is only just starting, or the log is not there yet
+        if log.stat().st_size > max_bytes:
+            log.replace(log.with_name(f"{log.name}.1"))
+            os.kill(int(Path(settings.run_dir, "nginx.pid").read_text()), signal.SIGUSR1)
 
 
 async def run(settings: NodeSettings) -> int:
@@ -129,21 +151,23 @@ async def run(settings: NodeSettings) -> int:
     nginx = await asyncio.create_subprocess_exec(*command(settings, conf), process_group=0)
     for number in FORWARDED:
         asyncio.get_running_loop().add_signal_handler(number, nginx.send_signal, number)
-    finding = asyncio.create_task(find_for_ever(settings, finder))
+    finding = asyncio.create_task(look_after(settings, finder))
     try:
         return await nginx.wait()
     finally:
         finding.cancel()
 
 
-async def find_for_ever(settings: NodeSettings, finder: Finder) -> None:
-    pruned = time.monotonic()
+async def look_after(settings: NodeSettings, finder: Finder) -> None:
+    pruned = -float(PRUNE_SECONDS)
     while True:
+        if time.monotonic() - pruned > PRUNE_SECONDS:
+            prune(Path(settings.tombstones_dir), TOMBSTONE_SECONDS, time.time())
+            prune(Path(settings.access_logs_dir), ACCESS_LOG_SECONDS, time.time())
+            pruned = time.monotonic()
         await asyncio.sleep(settings.find_seconds)
         await finder.find()
-        if time.monotonic() - pruned > PRUNE_SECONDS:
-            prune(Path(settings.tombstones_dir), time.time())
-            pruned = time.monotonic()
+        rotate(settings)
 
 
 def command(settings: NodeSettings, conf: Path) -> list[str]:

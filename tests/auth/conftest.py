@@ -18,7 +18,8 @@ import pytest
 from libs.settings import Secret
 from services.auth import admin
 from services.auth.settings import AdminSettings
-from tests.servers import PostgresServer, RedisServer, running_postgres, running_redis, short_folder
+from tests.containers.servers import contained_postgres, contained_redis
+from tests.servers import PostgresServer, RedisServer, short_folder
 
 START_SECONDS: Final = 30
 SECRETS: Final = "a-secret-of-the-tests-that-is-long-enough"
@@ -117,13 +118,15 @@ class Admin:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
-    with running_redis() as server:
+    """A container, where an engine answers."""
+    with contained_redis() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
+    """A container, where an engine answers."""
+    with contained_postgres() as server:
         yield server
 
 

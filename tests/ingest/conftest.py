@@ -14,9 +14,10 @@ from services.ingest.app import MIGRATIONS
 from services.ingest.deletions import Deletions
 from services.ingest.edges import Edges, open_edges
 from services.ingest.images import Images
+from tests.containers.servers import contained_postgres
 from tests.faults.nodes import SERVICES, Node, new_node
 from tests.records import MISCOUNTED
-from tests.servers import PostgresServer, running_postgres
+from tests.servers import PostgresServer
 
 CONTROL_SECRET: Final = "a-secret-of-the-nodes"
 EDGE_SECONDS: Final = 1.0
@@ -24,7 +25,8 @@ EDGE_SECONDS: Final = 1.0
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
+    """A container, where an engine answers."""
+    with contained_postgres() as server:
         yield server
 
 
