@@ -14,7 +14,7 @@ test: ## Run all tests; ARGS are pytest's, such as ARGS=tests/local
 	@exec $(BOOTSTRAP) test python -m pytest $(ARGS)
 
 containers: ## Test more on containers than `make test` does: the end-to-end tests, and everything often
-	@exec $(BOOTSTRAP) test python -m pytest -m "containers or not faults" --compose tests/containers tests/e2e $(ARGS)
+	@exec $(BOOTSTRAP) test python -m pytest -m "containers or not faults" --compose tests/container tests/containers tests/e2e $(ARGS)
 
 faults: ## Break every part at full counts, for half an hour, and print the figures of docs/reliability.md
 	@exec $(BOOTSTRAP) test python -m pytest -m faults tests/faults -s $(ARGS)

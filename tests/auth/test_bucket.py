@@ -7,7 +7,8 @@ import pytest
 
 from services.auth.bucket import Answer, BucketUnavailable, SharedBucket, open_shared_bucket
 from services.auth.plans import Rate
-from tests.servers import RedisServer, running_redis
+from tests.containers.servers import contained_redis
+from tests.servers import RedisServer
 
 pytestmark = pytest.mark.anyio
 
@@ -18,7 +19,7 @@ EPOCH = "7"
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
     """A Redis of the test's own, to be broken."""
-    with running_redis() as server:
+    with contained_redis() as server:
         yield server
 
 

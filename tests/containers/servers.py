@@ -10,7 +10,8 @@ from testcontainers.core.container import DockerContainer
 
 from tests import servers
 from tests.containers.images import engine_answers, image_name, provide_images
-from tests.stack import free_port, wait_for
+from tests.faults.nodes import port_to_keep
+from tests.stack import wait_for
 
 HOST: Final = "127.0.0.1"
 USER: Final = "postgres"
@@ -23,10 +24,9 @@ class Contained:
         provide_images(service)
         # Its reaper is an image that cannot be had everywhere; ours are removed when the block ends.
         testcontainers_config.ryuk_disabled = True
-        self.port = free_port()
-        self._made = (
-            DockerContainer(image_name(service)).with_command(command).with_bind_ports(port, self.port)
-        )
+        self.port = port_to_keep()
+        made = DockerContainer(image_name(service)).with_command(command)
+        self._made = made.with_bind_ports(port, (HOST, self.port))
         for name, value in environment.items():
             self._made.with_env(name, value)
 
