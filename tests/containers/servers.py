@@ -26,7 +26,7 @@ class Contained:
         testcontainers_config.ryuk_disabled = True
         self.port = port_to_keep()
         made = DockerContainer(image_name(service)).with_command(command)
-        self._made = made.with_bind_ports(port, (HOST, self.port))
+        self._made = made.with_bind_ports(port, (HOST, self.port))  # type: ignore[arg-type]
         for name, value in environment.items():
             self._made.with_env(name, value)
 
