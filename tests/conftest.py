@@ -32,6 +32,7 @@ def compose_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeS
     if not engine_answers():
         pytest.skip("no container engine answers")
     settings = {"JANITOR_SECONDS": "0.5", "PICTURE_BUDGET_SECONDS": "1e6", "SIGNUP": "open"}
+    settings["OBJECTS_MEMORY"] = "2g"
     running = ComposeStack(tmp_path_factory.mktemp("compose"), settings)
     try:
         running.up()

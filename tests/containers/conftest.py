@@ -35,4 +35,5 @@ def cdn(stack: ComposeStack) -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="session")
 def picture() -> bytes:
-    return pictures.jpeg(600, 400)
+    """Small: the store that stands in keeps everything in its memory."""
+    return pictures.jpeg(200, 150)

@@ -81,7 +81,8 @@ class ComposeStack:
     def up(self, *services: str, **counts: int) -> None:
         """Until all of `services` (or everything) is healthy. Containers that run are left as they are."""
         self.counts |= counts
-        scale = [word for name, count in self.counts.items() for word in ("--scale", f"{name}={count}")]
+        wanted = {name: count for name, count in self.counts.items() if not services or name in services}
+        scale = [word for name, count in wanted.items() for word in ("--scale", f"{name}={count}")]
         self.compose("up", "-d", "--wait", "--no-recreate", *scale, *services)
 
     def down(self) -> None:

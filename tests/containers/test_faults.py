@@ -1,17 +1,15 @@
 """What is killed heals, and what is away is missed only where it has to be."""
 
 from collections.abc import Iterator
-from typing import Final
 
 import httpx2
 import pytest
 
+from services.auth.keys import new_key
 from tests.containers.stack import SERVICES, STORES, ComposeStack
 from tests.e2e import calls
 from tests.faults.loads import Loads
 from tests.stack import wait_for
-
-UNKNOWN: Final = "up_live_0000000000000000000000000000000026UZaT"  # of the right form
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +62,7 @@ def test_without_postgres_pictures_are_served_and_nobody_is_let_in(
     with stack.stopped("postgres"):
         upload = api.post("/v1/upload", data={"user_id": "1"}, files={"image": ("a.jpg", picture)})
         assert calls.refusal(upload) == (503, "SERVICE_UNAVAILABLE")
-        with calls.client(stack, UNKNOWN) as unknown:
+        with calls.client(stack, new_key()) as unknown:
             assert calls.refusal(unknown.get("/v1/images")) == (503, "SERVICE_UNAVAILABLE")
         assert cdn.get(f"/{image_id}?w=44").status_code == 200
     stack.wait_until_it_works(api)
