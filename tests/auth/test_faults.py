@@ -9,8 +9,7 @@ import pytest
 
 from services.auth import keys
 from tests.auth.conftest import Admin, Client, Environment, StartAuth
-from tests.containers.servers import contained_postgres, contained_redis
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import PostgresServer, RedisServer, running_postgres, running_redis
 
 pytestmark = pytest.mark.anyio
 
@@ -20,14 +19,14 @@ FAULTS = ("gone", "hung")
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
     """One of the test's own, to be broken."""
-    with contained_redis() as server:
+    with running_redis() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def postgres_server() -> Iterator[PostgresServer]:
     """One of the module's own, to be broken."""
-    with contained_postgres() as server:
+    with running_postgres() as server:
         yield server
 
 

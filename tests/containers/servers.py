@@ -25,8 +25,9 @@ class Contained:
         # Its reaper is an image that cannot be had everywhere; ours are removed when the block ends.
         testcontainers_config.ryuk_disabled = True
         self.port = port_to_keep()
-        made = DockerContainer(image_name(service)).with_command(command)
-        self._made = made.with_bind_ports(port, (HOST, self.port))  # type: ignore[arg-type]
+        self._made = DockerContainer(image_name(service)).with_command(command)
+        # Its with_bind_ports would open the port on every address of this machine.
+        self._made.ports = {f"{port}/tcp": (HOST, self.port)}  # type: ignore[dict-item]
         for name, value in environment.items():
             self._made.with_env(name, value)
 
