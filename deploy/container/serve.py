@@ -1,5 +1,6 @@
 """Runs the service that SERVICE names, for nginx to reach: `python -m deploy.container.serve`."""
 
+import os
 import signal
 import sys
 import threading
@@ -9,9 +10,11 @@ from typing import Annotated, Final, Literal
 import uvicorn
 from msgspec import Meta, Struct
 
+from deploy.allocator import allocator
 from libs.service import DRAINING
 from libs.settings import load
 
+ALLOCATED: Final = "ALLOCATOR_IS_SET"  # malloc reads its settings once, before Python runs
 DRAIN_SECONDS: Final = 30  # for the requests in flight, after the notice
 KEEP_ALIVE_SECONDS: Final = 75  # longer than nginx keeps an idle connection
 
@@ -46,6 +49,10 @@ class Server(uvicorn.Server):
 
 def main() -> int:
     settings = load(ServeSettings)
+    if ALLOCATED not in os.environ:
+        settle = {**allocator(settings.service), ALLOCATED: "1"}
+        command = [sys.executable, "-m", "deploy.container.serve"]
+        os.execve(sys.executable, command, os.environ | settle)  # noqa: S606
     config = uvicorn.Config(
         f"services.{settings.service}.app:main",
         factory=True,

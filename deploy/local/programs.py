@@ -1,24 +1,17 @@
 """The processes of the stack, in the order in which they start; they stop in the opposite one."""
 
-import ctypes.util
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from deploy.allocator import allocator
 from deploy.local import nginx, postgres, readiness, redis
 from deploy.local.settings import Settings
 from deploy.local.state import State, as_postgres
 
 CHECKOUT: Final = Path(__file__).parents[2]
-# What pictures of many sizes leave behind goes back to the system (decisions/0014).
-GLIBC: Final = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": "4194304",
-    "MALLOC_TRIM_THRESHOLD_": "4194304",
-}
-JEMALLOC: Final = {"MALLOC_CONF": "narenas:2,background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0"}
 DRAIN_SECONDS: Final = 30  # what uvicorn gives the requests in flight after SIGTERM
 
 
@@ -50,12 +43,6 @@ def sockets(settings: Settings, state: State) -> dict[str, list[Path]]:
         service: [state.run / f"{service}-{index}.sock" for index in range(count)]
         for service, count in counts.items()
     }
-
-
-def allocator(service: str) -> dict[str, str]:
-    """Renders are 7 % cheaper with jemalloc; the box counts address space, which jemalloc keeps."""
-    library = ctypes.util.find_library("jemalloc") if service == "transform" else None
-    return JEMALLOC | {"LD_PRELOAD": library} if library else GLIBC
 
 
 def environments(settings: Settings, state: State, secrets: Mapping[str, str]) -> dict[str, dict[str, str]]:

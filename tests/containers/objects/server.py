@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -94,6 +95,7 @@ class Kept:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # the first process of a container has no default
     folder = Path(sys.argv[2])
     kept = Kept(DomainDispatcherApplication(create_backend_app), folder / KEPT)
     for bucket in folder.iterdir():
