@@ -13,6 +13,7 @@ from prometheus_client import Counter
 from libs.errors import Unavailable
 
 FAILURES: Final = Counter("database_failures_total", "Statements that failed or ran out of time", ["reason"])
+MIGRATION_SECONDS: Final = 600.0  # of a large table
 MIGRATION_RETRY_SECONDS: Final = 1
 
 log = logging.getLogger(__name__)
@@ -62,14 +63,14 @@ class Database:
         self.migrated = False
 
     @contextlib.asynccontextmanager
-    async def connection(self) -> AsyncGenerator["Connection[Any]", None]:
+    async def connection(self, seconds: float | None = None) -> AsyncGenerator["Connection[Any]", None]:
         """A connection of the pool; failures inside of the block become DatabaseUnavailable too.
 
-        The whole block has the time limit. Past it the connection is ended: to cancel a statement or to
-        roll back, asyncpg would wait for a hung server once more.
+        The whole block has the time limit, or `seconds`. Past it the connection is ended: to cancel a
+        statement or to roll back, asyncpg would wait for a hung server once more.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout_seconds
+        deadline = loop.time() + (seconds or self._timeout_seconds)
         try:
             async with self._pool.acquire(timeout=self._timeout_seconds) as connection:
                 limit = loop.call_at(deadline, connection.terminate)
@@ -99,10 +100,17 @@ class Database:
             raise DatabaseUnavailable
         await self.execute("SELECT 1")
 
-    async def migrate(self) -> None:
-        """Apply what is missing, in the order of the numbers; every process may call it at once."""
-        async with self.connection() as connection, connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", f"migrate {self._schema}")
+    async def migrate(self, seconds: float | None = None) -> None:
+        """Apply what is missing, in the order of the numbers; every process may call it at once.
+
+        All of it has the usual time limit, or `seconds`.
+        """
+        seconds = seconds or self._timeout_seconds
+        async with self.connection(seconds) as connection, connection.transaction():
+            await connection.execute(f"SET LOCAL statement_timeout = {round(seconds * 1000)}")
+            await connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtext($1))", f"migrate {self._schema}", timeout=seconds
+            )
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
             await connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {self._schema}.migrations"
@@ -113,7 +121,7 @@ class Database:
             for file in sorted(self._migrations.glob("*.sql")):
                 if file.name in applied:
                     continue
-                await connection.execute(file.read_text())
+                await connection.execute(file.read_text(), timeout=seconds)
                 await connection.execute(
                     f"INSERT INTO {self._schema}.migrations (name) VALUES ($1)",
                     file.name,
@@ -124,7 +132,7 @@ class Database:
     async def _migrate_until_done(self) -> None:
         while not self.migrated:
             try:
-                await self.migrate()
+                await self.migrate(MIGRATION_SECONDS)
             except DatabaseUnavailable as error:
                 log.warning("waiting for PostgreSQL", extra={"reason": repr(error.__cause__)})
                 await asyncio.sleep(MIGRATION_RETRY_SECONDS)

@@ -2,13 +2,14 @@
 
 import argparse
 import asyncio
+import secrets
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from libs.database import Database, DatabaseUnavailable, open_database
 from libs.settings import load
-from services.auth import accounts, invites, keyring, keys
+from services.auth import accounts, closures, invites, keyring, keys
 from services.auth.accounts import AccountNotFound
 from services.auth.app import MIGRATIONS, SCHEMA
 from services.auth.bucket import BucketUnavailable, open_shared_bucket
@@ -64,6 +65,15 @@ class Admin:
     async def resume_account(self, arguments: argparse.Namespace) -> None:
         await accounts.set_status(self._database, arguments.account, "active")
         await self._announce(arguments.account)
+
+    async def delete_account(self, arguments: argparse.Namespace) -> None:
+        """As DELETE /v1/account does; the running auth goes on with it."""
+        request_id = f"admin {secrets.token_hex(8)}"
+        closure = await closures.begin(self._database, arguments.account, request_id, timedelta(0))
+        await self._announce(closure.account_id, *closure.ended_ids)
+        note(
+            f"deleted with {closure.keys} keys and {closure.sessions} sessions; its images follow in seconds"
+        )
 
     async def list_accounts(self, _: argparse.Namespace) -> None:
         for account, count in await accounts.list_accounts(self._database):
@@ -166,6 +176,8 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     suspend.add_argument("--account", required=True, metavar="ID")
     resume = add("resume-account", Admin.resume_account, "end a suspension")
     resume.add_argument("--account", required=True, metavar="ID")
+    delete = add("delete-account", Admin.delete_account, "delete an account and everything in it, for ever")
+    delete.add_argument("--account", required=True, metavar="ID")
     add("list-accounts", Admin.list_accounts, "print all accounts, oldest first")
     list_keys = add("list-keys", Admin.list_keys, "print the keys of an account, oldest first")
     list_keys.add_argument("--account", required=True, metavar="ID")

@@ -35,7 +35,9 @@ class Receipt(msgspec.Struct, frozen=True):
     purged: Purged
 
 
-class _Closure(msgspec.Struct, frozen=True):
+class Closure(msgspec.Struct, frozen=True):
+    """An account that is deleted."""
+
     account_id: str
     request_id: str
     keys: int
@@ -57,7 +59,7 @@ class Closures:
         A request that nginx sends again, because the process that took it died, goes on with the first one.
         Where ingest is away, that is no reason to keep the keys: the rest is done later.
         """
-        closure = await self._begin(account_id, request_id)
+        closure = await begin(self._database, account_id, request_id)
         await self._changes.announce(account_id, *closure.ended_ids)
         try:
             purged = await self._purge(closure)
@@ -97,7 +99,7 @@ class Closures:
         BACKLOG.set(pending[0] if pending else 0)
 
     async def _go_on(self, row: Row) -> None:
-        closure = _Closure(row["account_id"], row["request_id"], row["keys"], row["sessions"])
+        closure = Closure(row["account_id"], row["request_id"], row["keys"], row["sessions"])
         # Again: the process that began may have died before it could say so.
         await self._changes.announce(closure.account_id)
         if not row["purged"]:
@@ -109,44 +111,7 @@ class Closures:
                 "DELETE FROM auth.closures WHERE account_id = $1", closure.account_id
             )
 
-    async def _begin(self, account_id: str, request_id: str) -> _Closure:
-        async with self._database.connection() as connection, connection.transaction():
-            found = await connection.fetchrow(
-                "SELECT FROM auth.accounts WHERE id = $1 FOR UPDATE", account_id
-            )
-            if found is None:
-                begun = await connection.fetchrow(
-                    "SELECT account_id, request_id, keys, sessions FROM auth.closures"
-                    " WHERE account_id = $1 AND request_id = $2",
-                    account_id,
-                    request_id,
-                )
-                if begun is None:
-                    raise AccountNotFound(account_id)
-                return _Closure(**dict(begun))
-            sessions = await connection.fetch(
-                "DELETE FROM auth.sessions WHERE account_id = $1 RETURNING id", account_id
-            )
-            keys = await connection.fetch(
-                "DELETE FROM auth.keys WHERE account_id = $1 RETURNING id, revoked_at IS NULL AS valid",
-                account_id,
-            )
-            await connection.execute("DELETE FROM auth.usage WHERE account_id = $1", account_id)
-            await connection.execute("DELETE FROM auth.accounts WHERE id = $1", account_id)
-            ids = [row["id"] for row in keys if row["valid"]] + [row["id"] for row in sessions]
-            closure = _Closure(account_id, request_id, len(ids) - len(sessions), len(sessions), tuple(ids))
-            await connection.execute(
-                "INSERT INTO auth.closures (account_id, request_id, keys, sessions, next_attempt_at)"
-                " VALUES ($1, $2, $3, $4, now() + $5)",
-                account_id,
-                request_id,
-                closure.keys,
-                closure.sessions,
-                LEASE,
-            )
-        return closure
-
-    async def _purge(self, closure: _Closure) -> Purged:
+    async def _purge(self, closure: Closure) -> Purged:
         purged = await self._ingest.delete_account(closure.account_id, closure.request_id)
         if purged.complete:
             with suppress(DatabaseUnavailable):  # then it is asked once more
@@ -154,3 +119,40 @@ class Closures:
                     "UPDATE auth.closures SET purged_at = now() WHERE account_id = $1", closure.account_id
                 )
         return purged
+
+
+async def begin(database: Database, account_id: str, request_id: str, lease: timedelta = LEASE) -> Closure:
+    """Deletes the account, its keys and its sessions; a row says that the rest is to do, after `lease`."""
+    async with database.connection() as connection, connection.transaction():
+        found = await connection.fetchrow("SELECT FROM auth.accounts WHERE id = $1 FOR UPDATE", account_id)
+        if found is None:
+            begun = await connection.fetchrow(
+                "SELECT account_id, request_id, keys, sessions FROM auth.closures"
+                " WHERE account_id = $1 AND request_id = $2",
+                account_id,
+                request_id,
+            )
+            if begun is None:
+                raise AccountNotFound(account_id)
+            return Closure(**dict(begun))
+        sessions = await connection.fetch(
+            "DELETE FROM auth.sessions WHERE account_id = $1 RETURNING id", account_id
+        )
+        keys = await connection.fetch(
+            "DELETE FROM auth.keys WHERE account_id = $1 RETURNING id, revoked_at IS NULL AS valid",
+            account_id,
+        )
+        await connection.execute("DELETE FROM auth.usage WHERE account_id = $1", account_id)
+        await connection.execute("DELETE FROM auth.accounts WHERE id = $1", account_id)
+        ids = [row["id"] for row in keys if row["valid"]] + [row["id"] for row in sessions]
+        closure = Closure(account_id, request_id, len(ids) - len(sessions), len(sessions), tuple(ids))
+        await connection.execute(
+            "INSERT INTO auth.closures (account_id, request_id, keys, sessions, next_attempt_at)"
+            " VALUES ($1, $2, $3, $4, now() + $5)",
+            account_id,
+            request_id,
+            closure.keys,
+            closure.sessions,
+            lease,
+        )
+    return closure

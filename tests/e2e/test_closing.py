@@ -158,6 +158,17 @@ def test_without_ingest_the_keys_end_and_the_rest_follows(
         assert cdn.get(f"/{image_id}").status_code == 404
 
 
+def test_an_operator_can_delete_an_account(stack: Breakable, account: Account, api: httpx2.Client) -> None:
+    image_id = calls.upload(api, PICTURE, "user of Ada")["image_id"]
+    stack.admin("delete-account", "--account", account.account_id)
+    assert refusal(api.get("/v1/images")) == (401, "INVALID_API_KEY")
+    wait_until_purged(stack, account)
+    assert image_id not in stack.stored_ids()
+    assert "user of Ada" not in dump(stack)
+    with pytest.raises(RuntimeError, match="there is no account"):
+        stack.admin("delete-account", "--account", account.account_id)
+
+
 def test_what_a_killed_auth_has_begun_is_finished(
     stack: Breakable, account: Account, api: httpx2.Client
 ) -> None:

@@ -519,6 +519,20 @@ async def test_an_account_that_takes_too_long_is_emptied_in_steps(
     assert await rows(database, "SELECT count(*) FROM deletions WHERE told_at IS NULL") == [(0,)]
 
 
+async def test_an_account_whose_purge_was_cut_off_is_emptied_by_the_next_who_is_asked(
+    database: Database, objects: Objects, edges: Edges, upload: Upload, images: Images
+) -> None:
+    made = [await upload() for _ in range(3)]
+    await images.close(ACCOUNT)
+    with pytest.raises(Crash):
+        await Deletions(database, Intercepted(objects, crash), edges).account(ACCOUNT, "r1")
+    storeless = Deletions(database, Intercepted(objects, away), edges)
+    assert not (await storeless.account(ACCOUNT, "r1")).complete
+    progress = await Deletions(database, objects, edges).account(ACCOUNT, "r1")
+    assert progress == Progress(images=3, objects=15, nodes=1, complete=True)
+    assert [await stored(objects, image_id) for image_id in made] == [0, 0, 0]
+
+
 async def test_an_account_is_not_empty_while_a_node_hangs(
     database: Database, objects: Objects, both_edges: Edges, upload: Upload, images: Images, other_node: Node
 ) -> None:

@@ -97,6 +97,18 @@ async def test_a_statement_that_takes_too_long_is_an_outage(
         assert await rows(database) == [1, 2]
 
 
+async def test_a_migration_of_a_large_table_may_take_its_time(
+    server: PostgresServer, name: str, migrations: Path
+) -> None:
+    (migrations / "0003-large.sql").write_text(f"SELECT pg_sleep({3 * TIMEOUT_SECONDS})")
+    async with open_database(server.url(name), "example", migrations, TIMEOUT_SECONDS) as database:
+        assert not database.migrated  # it answers 503 meanwhile
+        async with asyncio.timeout(30):
+            while not database.migrated:  # noqa: ASYNC110 nobody else waits for it
+                await asyncio.sleep(0.05)
+        await database.ready()
+
+
 async def test_a_full_pool_is_an_outage(server: PostgresServer, name: str, migrations: Path) -> None:
     async with open_database(server.url(name), "example", migrations, TIMEOUT_SECONDS, 1) as database:
         async with database.connection():
