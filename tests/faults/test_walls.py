@@ -1,4 +1,4 @@
-"""The walls between accounts in time: another's id takes as long as one that does not exist."""
+"""The walls between accounts in time: what is another's, or was once, takes as long as what never existed."""
 
 import statistics
 import time
@@ -8,8 +8,11 @@ from typing import Final
 import httpx2
 import pytest
 
+from services.auth.keys import new_key
+from services.auth.sessions import COOKIE
 from tests import pictures
 from tests.e2e import calls
+from tests.e2e.dashboard import Browser
 from tests.faults.broken import Breakable
 from tests.faults.figures import figure
 
@@ -45,3 +48,33 @@ def test_anothers_picture_takes_as_long_as_none(breakable: Breakable, api: httpx
     )
     assert abs(known - unknown) < NOISE_SECONDS
     assert api.get(f"/v1/images/{theirs}").status_code == 200
+
+
+@pytest.mark.faults
+def test_a_refusal_takes_as_long_whatever_is_wrong_with_the_key(breakable: Breakable) -> None:
+    """Noise is refused before the database is asked; all else by one look into the same index."""
+    key = breakable.create_account("unlimited")
+    with calls.client(breakable, key) as api:
+        made = api.post("/v1/keys", json={"name": "revoked"}).json()
+        with Browser(breakable, made["api_key"]) as browser:
+            api.delete(f"/v1/keys/{made['key']['id']}")
+            ended = browser.token
+    headers = {
+        "unknown key": {"Authorization": f"Bearer {new_key()}"},
+        "revoked key": {"Authorization": f"Bearer {made['api_key']}"},
+        "key with a letter changed": {"Authorization": f"Bearer {key[:-1]}~"},
+        "unknown session": {"Cookie": f"{COOKIE}=us_{'A' * 43}"},
+        "session of a revoked key": {"Cookie": f"{COOKIE}={ended}"},
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in headers}
+    with calls.client(breakable) as intruder:
+        for turn in range(ROUNDS):
+            for name in sorted(seconds, reverse=turn % 2 == 0):
+                began = time.perf_counter()
+                answer = intruder.get("/v1/account", headers=headers[name])
+                seconds[name].append(time.perf_counter() - began)
+                assert answer.status_code == 401
+    medians = {name: statistics.median(found) for name, found in seconds.items()}
+    for name, found in medians.items():
+        apart = (found - medians["unknown key"]) * 1e6
+        figure(f"a refusal of: {name}", f"median {found * 1e6:.0f} us, {apart:+.0f} us, of {ROUNDS}")

@@ -4,9 +4,9 @@ import http.client
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
 
@@ -49,12 +49,12 @@ class Edge:
         self._connection.close()
 
 
-def _configure(root: Path, port: int) -> State:
+def _configure(root: Path, settings: Settings) -> State:
     for folder in (*FOLDERS, "run"):
         (root / folder).mkdir()
     state = State(root, root, root)
     sockets = {service: [root / "run" / f"{service}-0.sock"] for service in SERVICES}
-    nginx.render(nginx.placeholders(Settings(port=port), state, sockets, "secret"), root / "nginx")
+    nginx.render(nginx.placeholders(settings, state, sockets, "secret"), root / "nginx")
     _hurry(root / "nginx" / "snippets" / "limits.conf")
     return state
 
@@ -68,10 +68,16 @@ def _hurry(limits: Path) -> None:
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
+    with running_edge() as front:
+        yield front
+
+
+@contextmanager
+def running_edge(**settings: Any) -> Iterator[Edge]:
     with ExitStack() as stack:
         root = stack.enter_context(short_folder())
         port = free_port()
-        state = _configure(root, port)
+        state = _configure(root, Settings(port=port, **settings))
         upstreams = {
             service: stack.enter_context(recording(root / "run" / f"{service}-0.sock"))
             for service in SERVICES
