@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 
 import pytest
 
-from services.auth.bucket import Answer, BucketUnavailable, SharedBucket, open_shared_bucket
+from services.auth.bucket import DASHBOARD, Answer, BucketUnavailable, SharedBucket, open_shared_bucket
 from services.auth.plans import Rate
 from tests.containers.servers import contained_redis
 from tests.servers import RedisServer
@@ -234,3 +234,43 @@ async def _becomes(value: str, read: Callable[[], str]) -> bool:
             return True
         await asyncio.sleep(0.01)
     return False
+
+
+async def test_a_bucket_of_no_account_is_taken_from_whoever_asks(shared: SharedBucket) -> None:
+    decisions = [await shared.take_from("sign-ups 192.0.2.1", SLOW, cost=2) for _ in range(3)]
+    assert [decision.allowed for decision in decisions] == [True, True, False]
+    assert [decision.left for decision in decisions] == [3, 1, 1]
+    assert 0 < decisions[-1].next_token <= 60_000_000  # one of the two that it costs is there
+
+
+async def test_a_look_at_an_accounts_bucket_takes_nothing_and_needs_no_epoch(shared: SharedBucket) -> None:
+    await take(shared)
+    for _ in range(3):
+        assert (await shared.take_from("acct_1", SLOW, cost=0)).left == 4
+    assert (await take(shared, seen=None)).current
+
+
+async def test_a_revoked_session_is_refused_and_its_key_is_not(shared: SharedBucket) -> None:
+    await shared.changed("acct_1", "sess_1")
+    first = await take(shared, seen=None)
+    assert (await take(shared, epoch="8", seen=first.epoch)).revoked is False
+    for session_id, revoked in (("sess_1", True), ("sess_2", False), (None, False)):
+        answer = await shared.take(
+            "acct_1", "key_1", SLOW, cost=1, epoch="8", seen=None, session_id=session_id
+        )
+        assert answer.revoked is revoked
+
+
+async def test_a_session_is_refused_with_its_key(shared: SharedBucket) -> None:
+    await shared.changed("acct_1", "key_1")
+    first = await take(shared, seen=None)
+    answer = await shared.take(
+        "acct_1", "key_1", SLOW, cost=1, epoch="8", seen=first.epoch, session_id="sess_1"
+    )
+    assert answer.revoked
+
+
+async def test_the_dashboard_has_a_bucket_of_its_own(shared: SharedBucket) -> None:
+    for _ in range(3):
+        await shared.take("acct_1", "key_1", SLOW, cost=1, epoch=EPOCH, seen="", bucket=DASHBOARD)
+    assert (await take(shared)).decision.left == 4

@@ -53,3 +53,11 @@ def test_an_unlimited_plan_is_never_refused() -> None:
 def _left(buckets: LocalBuckets, rate: Rate, now: int) -> int:
     """The tokens at a later time, without a trace in the buckets."""
     return copy.deepcopy(buckets).take("acct_1", rate, cost=0, now=now).left
+
+
+def test_what_costs_more_than_a_share_can_still_be_had() -> None:
+    rate = Rate(per_minute=1, burst=60)
+    buckets = LocalBuckets(4)
+    first, second = (buckets.take("a", rate, cost=60, now=0) for _ in range(2))
+    assert (first.allowed, second.allowed) == (True, False)
+    assert second.next_token == 4 * 60 * 60_000_000

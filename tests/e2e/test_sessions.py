@@ -69,6 +69,8 @@ def test_looking_costs_an_application_nothing_and_an_upload_what_it_costs(stack:
         made = browser.post("/v1/upload", data={"user_id": "1"}, files={"image": pictures.jpeg()})
         assert made.headers["ratelimit-policy"] == '"free";q=60;w=60'
         assert made.headers["x-ratelimit-remaining"] == "19"
+        made = browser.post("/v1/%75pload", data={"user_id": "1"}, files={"image": pictures.jpeg()})
+        assert made.headers["ratelimit-policy"] == '"free";q=60;w=60'
 
 
 def test_a_dashboard_that_is_too_busy_is_told_so(stack: Stack) -> None:
