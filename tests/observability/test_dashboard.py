@@ -2,12 +2,14 @@
 
 import json
 import math
+import re
 import time
 from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
 
+from deploy.local.programs import CHECKOUT
 from tests.faults.broken import Breakable
 from tests.observability.load import under_load
 from tests.observability.prometheus import Prometheus
@@ -48,6 +50,24 @@ def test_a_panel_is_not_empty(loaded: Prometheus, expression: str) -> None:
     while not any(math.isfinite(value) for _, value in loaded.query(expression)):
         assert time.monotonic() < deadline, f"nothing to show of {expression}"
         time.sleep(0.5)
+
+
+def test_the_operators_view_is_written_down(loaded: Prometheus) -> None:
+    """Every panel with what it shows now, as a table in build/."""
+    lines = []
+    for panel in PANELS:
+        lines.append(f"## {panel['title']}" if panel["type"] == "row" else f"  {panel['title']}")
+        for target in panel.get("targets", []):
+            shown = loaded.query(target["expr"].replace("$__rate_interval", "10s"))
+            lines += [f"    {legend(target, labels):40}{value:>14.4g}" for labels, value in shown]
+    view = CHECKOUT / "build" / "operators-view.txt"
+    view.write_text("\n".join(lines) + "\n")
+    assert len(lines) > len(QUERIES)
+
+
+def legend(target: dict[str, Any], labels: dict[str, str]) -> str:
+    """As Grafana fills it in."""
+    return re.sub(r"{{(\w+)}}", lambda found: labels.get(found[1], ""), target["legendFormat"])
 
 
 def test_nothing_is_counted_by_what_a_client_made_up(loaded: Prometheus) -> None:
