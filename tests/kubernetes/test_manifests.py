@@ -10,6 +10,9 @@ import pytest
 import yaml
 
 from deploy.local.programs import CHECKOUT
+from services.auth import settings as auth
+from services.ingest import settings as ingest
+from services.transform import settings as transform
 
 FOLDER: Final = CHECKOUT / "deploy" / "kubernetes"
 VERSIONS: Final = ("1.32", "1.37")
@@ -17,6 +20,7 @@ IMAGES: Final = ("nginx", "auth", "ingest", "transform")
 SIDECAR: Final = "traffic"  # of nginx
 # In compose these stores are containers; here they are somebody's service.
 ELSEWHERE: Final = {"S3_ENDPOINT_URL"}
+SETTINGS: Final = (auth.Settings, ingest.Settings, transform.Settings)
 UNITS: Final = {"m": 1 << 20, "g": 1 << 30, "Mi": 1 << 20, "Gi": 1 << 30}
 
 
@@ -118,8 +122,9 @@ def test_a_service_has_the_settings_that_compose_gives_it(name: str) -> None:
     here = {variable["name"] for variable in container(name)["env"]} | set(settings)
     environment: dict[str, str | None] = COMPOSE[name]["environment"]
     assert {variable for variable, value in environment.items() if value} - ELSEWHERE <= here
-    # And none that no service there knows of.
+    # And none that no service knows of.
     known = {variable for each in IMAGES for variable in COMPOSE[each]["environment"]}
+    known |= {field.upper() for settings in SETTINGS for field in settings.__struct_fields__}
     assert here <= known
 
 
