@@ -49,6 +49,14 @@ def test_the_operators_manual_has_every_alert() -> None:
     assert [rule["alert"] for rule in RULES if f"`{rule['alert']}`" not in manual] == []
 
 
+def test_every_job_is_a_service_of_the_compose_file_on_a_network_of_prometheus() -> None:
+    services = yaml.safe_load((CHECKOUT / "deploy" / "compose.yml").read_text())["services"]
+    for job in yaml.safe_load((FOLDER / "prometheus.yml").read_text())["scrape_configs"]:
+        (found,) = job["dns_sd_configs"]
+        assert found["names"] == [job["job_name"]]
+        assert set(services[job["job_name"]]["networks"]) & set(services["prometheus"]["networks"])
+
+
 def test_what_the_dashboard_is_provisioned_with_fits_together() -> None:
     sources = yaml.safe_load((FOLDER / "grafana/provisioning/datasources/prometheus.yml").read_text())
     dashboard = (FOLDER / "grafana/dashboards/user-photos.json").read_text()
