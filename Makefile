@@ -2,7 +2,7 @@ VENV ?= .venv
 export VENV
 BOOTSTRAP := bash deploy/local/bootstrap.sh
 
-.PHONY: help run test containers faults check lint types imports nginx lock fmt clean bench bench-quick
+.PHONY: help run test containers faults fuzz check lint types imports nginx lock fmt clean bench bench-quick
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -18,6 +18,9 @@ containers: ## Test more on containers than `make test` does: the end-to-end tes
 
 faults: ## Break every part at full counts, for half an hour, and print the figures of docs/reliability.md
 	@exec $(BOOTSTRAP) test python -m pytest -m faults tests/faults -s $(ARGS)
+
+fuzz: ## Send generated requests to the whole stack for some minutes: all answers have to be as openapi.json says
+	@exec env FUZZ_EXAMPLES=200 $(BOOTSTRAP) test python -m pytest tests/docs/test_openapi.py -k generated $(ARGS)
 
 bench: ## Measure against thumbor, ipx and the limits, for half an hour, and write docs/benchmarks.md; ARGS=--help
 	@exec $(BOOTSTRAP) test python -m tests.bench $(ARGS)

@@ -57,7 +57,7 @@ def _location(
     text = errors.body(problem, details).decode()
     text = text.replace("'", "\\u0027").replace("$", "\\u0024")
     extra = {
-        405: "    add_header Allow $allow always;\n",
+        405: "    add_header Allow $allowed always;\n",
         503: f"    add_header Retry-After {RETRY_SECONDS} always;\n",
         429: f"    add_header Retry-After {RETRY_SECONDS} always;\n",
     }.get(status, "")

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 import httpx2
 
+from tests import openapi
 from tests.stack import Stack
 
 TIMEOUT_SECONDS: Final = 60
@@ -23,9 +24,14 @@ class Served(Protocol):
 
 
 def client(stack: Served, key: str | None = None, **headers: str) -> httpx2.Client:
-    """Sends `key` with every request, where there is one."""
+    """Sends `key` with every request, where there is one; every answer has to be as openapi.json says."""
     authorization = {"Authorization": f"Bearer {key}"} if key else {}
-    return httpx2.Client(base_url=stack.base_url, headers=authorization | headers, timeout=TIMEOUT_SECONDS)
+    return httpx2.Client(
+        base_url=stack.base_url,
+        headers=authorization | headers,
+        timeout=TIMEOUT_SECONDS,
+        event_hooks={"response": [openapi.check]},
+    )
 
 
 def upload(api: httpx2.Client, picture: bytes, user_id: str = "12345") -> dict[str, Any]:

@@ -56,7 +56,7 @@ def tables_naming(stack: Stack, text: str) -> list[str]:
     )
     names = [f"{schema}.{table}" for schema, table in tables]
     assert "ingest.images" in names
-    return [name for name in names if text in str(query(stack, f"SELECT * FROM {name}"))]
+    return sorted(name for name in names if text in str(query(stack, f"SELECT * FROM {name}")))
 
 
 def test_a_deleted_picture_is_gone_from_every_size(
@@ -140,7 +140,7 @@ def test_nothing_is_left_that_names_the_user(stack: Stack, api: httpx2.Client) -
     form: dict[str, Any] = {"data": {"user_id": user_id}, "files": {"image": ("a.jpg", PICTURE)}}
     assert api.post("/v1/upload", **form, headers={"Idempotency-Key": f"for {user_id}"}).status_code == 200
     assert calls.upload(api, PICTURE, user_id)
-    assert tables_naming(stack, user_id) == ["ingest.images", "ingest.idempotency_keys"]
+    assert tables_naming(stack, user_id) == ["ingest.idempotency_keys", "ingest.images"]
     assert api.delete(f"/v1/users/{user_id}").status_code == 200
     assert tables_naming(stack, user_id) == []
     stored = [path for folder in ("objects", "spool") for path in (stack.state.home / folder).rglob("*")]
