@@ -50,10 +50,3 @@ def image_id(api: httpx2.Client, avatar: bytes) -> str:
     calls.upload(api, avatar, USER_ID)
     made: str = calls.upload(api, avatar, USER_ID)["image_id"]
     return made
-
-
-@pytest.fixture
-def key_id(api: httpx2.Client) -> str:
-    """A key that nobody uses."""
-    made: str = api.post("/v1/keys", json={"name": "production"}).json()["key"]["id"]
-    return made

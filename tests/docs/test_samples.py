@@ -14,12 +14,17 @@ import pytest
 
 from tests import programs
 from tests.docs import page
+from tests.docs.conftest import USER_ID
 from tests.docs.page import Element
 from tests.docs.test_page import EXAMPLE_ID
+from tests.e2e import calls
+from tests.e2e.dashboard import sign_up
 from tests.programs import program
+from tests.stack import Stack
 
 RUN_SECONDS: Final = 120
 EXAMPLE_KEY_ID: Final = "key_1234567890abcdef"
+EXAMPLE_ACCOUNT_ID: Final = "acct_1234567890abcdef"
 SAMPLES: Final = page.parse(page.FILE.read_text()).named("data-sample")
 SHELL: Final = [name for name in SAMPLES if name.endswith(".sh")]
 PROGRAMS: Final = [name for name in SAMPLES if not name.endswith(".sh")]
@@ -93,9 +98,16 @@ def shape(value: Any) -> Any:
 
 @pytest.mark.parametrize("name", SHELL)
 def test_a_command_gets_the_answer_that_the_page_shows(
-    name: str, reader: Reader, docs: Element, image_id: str, key_id: str
+    name: str, reader: Reader, docs: Element, stack: Stack, avatar: bytes
 ) -> None:
-    done = reader.run(name, **{EXAMPLE_ID: image_id, EXAMPLE_KEY_ID: key_id})
+    """By an account of its own on the page's plan, with two pictures: some commands change the account."""
+    account = sign_up(stack)
+    with calls.client(stack, account.key) as api:
+        calls.upload(api, avatar, USER_ID)
+        image_id = calls.upload(api, avatar, USER_ID)["image_id"]
+        key_id = api.post("/v1/keys", json={"name": "production"}).json()["key"]["id"]
+    ids = {EXAMPLE_ID: image_id, EXAMPLE_KEY_ID: key_id, EXAMPLE_ACCOUNT_ID: account.account_id}
+    done = reader.run(name, account.key, **ids)
     assert done.returncode == 0, done.stderr
     answer = msgspec.json.decode(done.stdout)
     assert answer["success"] is True, answer
