@@ -34,13 +34,20 @@ def ruby(library: str) -> list[str]:
 def node() -> list[str]:
     """The command that runs Node, with the packages of the lock in NODE_MODULES."""
     command = [program("node")]
-    installed, lock = NODE_MODULES / ".package-lock.json", CLIENTS / "package-lock.json"
+    packages(CLIENTS)
+    return command
+
+
+def packages(folder: Path) -> Path:
+    """Its node_modules, with what its lock names."""
+    modules = folder / "node_modules"
+    installed, lock = modules / ".package-lock.json", folder / "package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
         install = [program("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(install, cwd=CLIENTS, capture_output=True, text=True, check=False)
+        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             left_out(f"npm ci failed: {done.stderr[-500:]}")
-    return command
+    return modules
 
 
 def php() -> list[str]:

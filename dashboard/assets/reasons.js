@@ -15,6 +15,9 @@ export const REASONS = {
   IMAGE_NOT_FOUND: "Images that do not exist, or were deleted before.",
   IDEMPOTENCY_KEY_IN_USE: "A retry that came while the first try was still running.",
   IDEMPOTENCY_KEY_REUSED: "An idempotency key that was used for another upload.",
+  KEY_NOT_FOUND: "Keys that do not exist, or were revoked before.",
+  TOO_MANY_KEYS: "More keys than an account may have. Revoke those that nothing uses.",
+  SESSION_NOT_FOUND: "Sessions that had ended before.",
   SERVICE_UNAVAILABLE: "We were down or full. Sending it again later works.",
   INTERNAL_ERROR: "A defect of ours. Report the X-Request-Id.",
 };

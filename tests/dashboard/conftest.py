@@ -1,17 +1,16 @@
 """A browser, visitors with profiles of their own, and pictures to drop."""
 
 import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
 
 from tests import pictures
 from tests.dashboard.visitor import Visitor
+from tests.programs import left_out, packages, program
 from tests.stack import Stack
 
 HERE: Final = Path(__file__).parent
@@ -22,9 +21,7 @@ MakeVisitor = Callable[..., Visitor]
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium without a window. Its sandbox does not start as root."""
-    path = shutil.which("chromium")
-    if path is None:
-        left_out("chromium is not installed")
+    path = program("chromium")
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         try:
@@ -66,20 +63,4 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The source of axe-core."""
-    installed, lock = HERE / "node_modules" / ".package-lock.json", HERE / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        npm = shutil.which("npm")
-        if npm is None:
-            left_out("npm is not installed")
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            left_out(f"npm ci failed: {done.stderr[-500:]}")
-    return (HERE / "node_modules" / "axe-core" / "axe.min.js").read_text()
-
-
-def left_out(reason: str) -> NoReturn:
-    """A machine without a browser may leave these tests out, the one that decides may not."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    return (packages(HERE) / "axe-core" / "axe.min.js").read_text()

@@ -52,6 +52,7 @@ class Visitor:
         return self.page.locator("[data-secret]").inner_text()
 
     def sign_in(self, key: str) -> None:
+        """Pastes the key, as anybody would."""
         self.page.goto("/")
         self.page.get_by_role("button", name="Sign in with it").click()
         self.give_key(key)

@@ -166,6 +166,7 @@ async function end(left) {
     run: () => call("DELETE", "/v1/account", { body: { confirm: id } }),
   });
   if (done) {
+    localStorage.removeItem("been");
     left();
     farewell(done.receipt);
   }

@@ -210,7 +210,7 @@ function numbers(days, refusedOn) {
         h(
           "tr",
           {},
-          ["Day", "Uploads", "Calls", "Bytes", "Refused"].map((text) => h("th", { scope: "col" }, text)),
+          ["Day", "Uploads", "Deleted", "Calls", "Bytes", "Refused"].map((text) => h("th", { scope: "col" }, text)),
         ),
       ),
       h(
@@ -221,7 +221,7 @@ function numbers(days, refusedOn) {
             "tr",
             {},
             h("th", { scope: "row" }, date(day.date)),
-            [count(day.uploads), count(day.calls), bytes(day.bytes), count(refusedOn(day))].map((text) =>
+            [count(day.uploads), count(day.deleted), count(day.calls), bytes(day.bytes), count(refusedOn(day))].map((text) =>
               h("td", {}, text),
             ),
           ),
