@@ -28,11 +28,11 @@ response = HTTParty.post(
 puts response["image_url"]
 `;
 
-const NODE = `import { openAsBlob } from "node:fs";
+const NODE = `import { readFile } from "node:fs/promises";
 
 const form = new FormData();
 form.append("user_id", "12345");
-form.append("image", await openAsBlob("avatar.jpg"), "avatar.jpg");
+form.append("image", new Blob([await readFile("avatar.jpg")]));
 
 const response = await fetch("{api}/v1/upload", {
   method: "POST",

@@ -147,6 +147,8 @@ def welcome(settings: Settings, state: State, key: str, seconds: float) -> None:
         f'curl -H "Authorization: Bearer {key}" -F user_id=12345 -F {image} {settings.base_url}/v1/upload',
         "",
         "Then open the image_url of the answer, at any size: add for example ?w=200&h=200&f=webp",
+        "",
+        f"The dashboard, to sign in with that key or to make an account: {settings.base_url}/",
     )
 
 
