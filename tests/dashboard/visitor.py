@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Request
 from tests.stack import Stack
 
 ADDRESS: Final = "ada@example.com"
-PAGES: Final = ("start", "images", "playground", "keys", "settings")
+PAGES: Final = ("start", "images", "playground", "keys", "usage", "settings")
 
 _REFUSED: Final = re.compile(r"Failed to load resource: the server responded with a status of (\d+)")
 # Pictures below the window may wait until somebody comes near.
