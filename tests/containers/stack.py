@@ -143,6 +143,8 @@ class ComposeStack:
 
     def kill(self, container: str) -> None:
         """As the kernel would: `docker kill` also tells the engine not to start it again."""
+        if os.geteuid() != 0:
+            pytest.skip("only root may kill a container's process")
         os.kill(self.inspect([container])[0]["State"]["Pid"], signal.SIGKILL)
 
     def is_healthy(self, container: str) -> bool:
