@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -97,6 +98,8 @@ class Kept:
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # the first process of a container has no default
     folder = Path(sys.argv[2])
+    # moto keeps large bodies in files, for which the container's /tmp is too small; they are nameless.
+    tempfile.tempdir = str(folder)
     kept = Kept(DomainDispatcherApplication(create_backend_app), folder / KEPT)
     for bucket in folder.iterdir():
         if bucket.is_dir() and bucket.name != KEPT:
