@@ -15,6 +15,8 @@ FILE: Final = Path(__file__).parents[1] / "dashboard" / "openapi.json"
 METHODS: Final = ("get", "head", "post", "put", "patch", "delete")
 PAGES: Final = re.compile(r"/|/docs|/config\.json|/assets/.*")  # of the dashboard, which are no API
 
+# RFC 3986 section 6.2.2.2: encoded or not, these are the same.
+_UNRESERVED: Final = re.compile(r"%(2[dD]|2[eE]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aAeE])")
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -68,7 +70,7 @@ class Document:
     def check(self, answer: httpx2.Response) -> None:
         """Raises Undocumented."""
         request = answer.request
-        path = request.url.raw_path.decode().partition("?")[0]
+        path = canonical(request.url.raw_path.decode())
         operation = self.find(request.method, path, request.headers.get("host", ""))
         told = f"{request.method} {path}: {answer.status_code}"
         if operation is None:
@@ -139,6 +141,11 @@ class Document:
             return str(schema["pattern"]).strip("^$")
 
         return re.compile(_PLACEHOLDER.sub(pattern, path.replace(".", r"\.")))
+
+
+def canonical(target: str) -> str:
+    """The path of a request's target, without needless percent signs."""
+    return _UNRESERVED.sub(lambda match: chr(int(match[1], 16)), target.partition("?")[0])
 
 
 @cache

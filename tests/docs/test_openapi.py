@@ -167,6 +167,20 @@ def test_an_answer_that_is_not_documented_is_noticed(
         document.check(answer)
 
 
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [
+        ("/v1/%75pload?x=/", "/v1/upload"),
+        ("/v1/users/a%2Fb", "/v1/users/{user_id}"),
+        (f"/{calls.NOWHERE}.WEBP", "/{image_id}.{extension}"),
+        (f"/{calls.NOWHERE}x", None),
+    ],
+)
+def test_a_path_is_found_as_nginx_finds_it(document: Document, target: str, found: str | None) -> None:
+    operations = [document.find(method, openapi.canonical(target)) for method in ("GET", "POST", "DELETE")]
+    assert {operation.path for operation in operations if operation} == ({found} if found else set())
+
+
 def test_no_generated_request_gets_an_undocumented_answer(stack: Stack, tmp_path: Path) -> None:
     """Schemathesis: valid and invalid requests, one by one and in sequences (FUZZ_EXAMPLES of each kind)."""
     key = stack.create_account("unlimited", "schemathesis")
