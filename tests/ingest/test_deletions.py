@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -479,17 +480,21 @@ async def test_a_closed_account_reserves_nothing_more(images: Images, upload: Up
 async def test_of_uploads_and_a_closure_at_the_same_time_nothing_is_left(
     images: Images, deletions: Deletions, database: Database
 ) -> None:
-    async def upload(number: int) -> None:
-        with contextlib.suppress(AccountClosed):
+    numbers = itertools.count()
+
+    async def upload() -> None:
+        for number in itertools.islice(numbers, 300):
             await images.reserve(f"img_{number:016x}", ACCOUNT, USER, 1, f"r{number}")
             await images.finish(f"img_{number:016x}", f"r{number}", 1, 1)
 
     async def close() -> None:
-        await asyncio.sleep(0.01)
+        while not await images.find(ACCOUNT, f"img_{20:016x}"):  # noqa: ASYNC110 in the middle of it
+            await asyncio.sleep(0)
         await images.close(ACCOUNT)
         await deletions.account(ACCOUNT, "closure")
 
-    await asyncio.gather(*(upload(number) for number in range(100)), close())
+    ends = await asyncio.gather(*(upload() for _ in range(5)), close(), return_exceptions=True)
+    assert [type(end) for end in ends] == [AccountClosed] * 5 + [type(None)]
     assert await rows(database, "SELECT * FROM images") == []
     assert await rows(database, "SELECT * FROM deletions") != []
 
