@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Final
 
 TEMPLATES: Final = Path(__file__).parent
+DASHBOARD: Final = TEMPLATES.parents[1] / "dashboard"
 PATTERNS: Final = ("*.conf", "*.lua")
 PLACEHOLDER: Final = re.compile(r"\$\{([A-Z][A-Z_]*)\}")
 
 
 def render(values: Mapping[str, str], target: Path) -> None:
-    """Every template with its placeholders filled in, in the same tree below `target`.
+    """Every template with its placeholders filled in, in the same tree below `target`, nginx's prefix.
 
+    The dashboard is linked there: nginx takes a $ in the path of a checkout for one of its variables.
     A line with ${LISTEN} comes once for each of the addresses, which are separated by spaces.
     """
     shutil.rmtree(target, ignore_errors=True)  # a file that is no longer made would still be included
@@ -23,6 +25,7 @@ def render(values: Mapping[str, str], target: Path) -> None:
         rendered.parent.mkdir(parents=True, exist_ok=True)
         rendered.write_text(text)
         rendered.chmod(0o600)
+    (target / "dashboard").symlink_to(DASHBOARD)
 
 
 def _fill(line: str, values: Mapping[str, str]) -> str:

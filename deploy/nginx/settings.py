@@ -1,12 +1,9 @@
 """What an operator can set for nginx, wherever it runs."""
 
 from ipaddress import ip_network
-from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 from msgspec import Meta, Struct
-
-DASHBOARD: Final = Path(__file__).parents[2] / "dashboard"
 
 Base = Annotated[str, Meta(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+$")]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.*-]+$")]
@@ -47,7 +44,7 @@ class EdgeSettings(Struct, frozen=True, kw_only=True, rename="upper"):
     def placeholders(self) -> dict[str, str]:
         """For the templates."""
         own = {name.upper(): str(getattr(self, name)) for name in EdgeSettings.__struct_fields__}
-        return {**own, "DASHBOARD_DIR": str(DASHBOARD), "REAL_IP": self._real_ip()}
+        return {**own, "REAL_IP": self._real_ip()}
 
     def _proxies(self) -> list[str]:
         return [proxy.strip() for proxy in self.trusted_proxies.split(",") if proxy.strip()]

@@ -7,7 +7,7 @@ from typing import Final
 import httpx2
 import pytest
 
-from deploy.nginx.settings import DASHBOARD
+from deploy.nginx.render import DASHBOARD
 from tests.e2e import calls
 from tests.stack import Stack
 

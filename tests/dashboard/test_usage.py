@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Locator, expect
 
-from deploy.nginx.settings import DASHBOARD
+from deploy.nginx.render import DASHBOARD
 from libs import errors
 from libs.errors import Problem
 from tests import pictures
