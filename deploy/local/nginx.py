@@ -14,8 +14,7 @@ from deploy.local.errors import StartError
 from deploy.local.settings import Settings
 from deploy.local.state import FOLDERS, State
 from deploy.nginx import errors
-from deploy.nginx import render as templates
-from deploy.nginx.settings import DASHBOARD
+from deploy.nginx.render import render as render  # for those that render a node of their own
 
 START: Final = Path(__file__).parents[1] / "nginx" / "nginx.sh"
 
@@ -42,7 +41,6 @@ def placeholders(
         "RUN_DIR": str(state.run),
         "CACHE_DIR": str(home / "cache"),
         "TEMP_DIR": str(home / "tmp"),
-        "DASHBOARD_DIR": str(home / "nginx" / "dashboard"),
         "TOMBSTONES_DIR": str(home / "tombstones"),
         "LOG_DIR": str(home / "log"),
         "API_SERVER_NAME": "api.localhost",
@@ -57,12 +55,6 @@ def placeholders(
         "UPSTREAMS": "upstreams",
         **{f"{service.upper()}_SERVERS": _servers(paths) for service, paths in sockets.items()},
     }
-
-
-def render(values: Mapping[str, str], target: Path) -> None:
-    """The templates, and a link to the pages: a checkout's path may hold what nginx takes for a variable."""
-    templates.render(values, target)
-    (target / "dashboard").symlink_to(DASHBOARD)
 
 
 def command(state: State) -> list[str]:
