@@ -14,6 +14,8 @@ from tests.stack import Stack, discard
 # All tests come from one address.
 MANY_DOORS: Final = {"SIGNUPS_PER_ADDRESS_HOUR": "100000", "SIGN_INS_PER_ADDRESS_HOUR": "100000"}
 
+CONTAINERS: Final = Path(__file__).parent / "containers"
+
 MakeStack = Callable[..., Stack]
 
 
@@ -24,6 +26,11 @@ def anyio_backend() -> str:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--compose", action="store_true", help="run on the stack of deploy/compose.yml")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The compose stack stays up until the end: as the last, it costs the others nothing."""
+    items.sort(key=lambda item: CONTAINERS in item.path.parents)
 
 
 @pytest.fixture(scope="session")
