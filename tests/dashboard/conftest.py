@@ -1,6 +1,8 @@
 """A browser, visitors with profiles of their own, and pictures to drop."""
 
 import os
+import shlex
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +21,12 @@ MakeVisitor = Callable[..., Visitor]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium without a window. Its sandbox does not start as root."""
-    path = program("chromium")
+    command = shlex.join([sys.executable, str(HERE / "chromium.py"), program("chromium")])
+    path = tmp_path_factory.mktemp("chromium") / "chromium"
+    path.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    path.chmod(0o700)
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         try:

@@ -7,7 +7,7 @@ import { ask, field, form } from "../forms.js";
 import { show as load } from "../notices.js";
 import { freshKey, heading, moment } from "../parts.js";
 import { say } from "../say.js";
-import { session } from "../session.js";
+import { resume, session, signIn } from "../session.js";
 
 export const title = "Keys";
 
@@ -158,6 +158,8 @@ async function rotate(key, { refresh, made }) {
       }),
   });
   if (!done) return;
+  // Without a grace this session may have ended with the old key, and nobody would see the new one.
+  if (grace.input.value === "0" && !(await resume())) await signIn(done.api_key);
   made(done.api_key);
   refresh();
 }
