@@ -20,9 +20,12 @@ HERE: Final = Path(__file__).parent
 MakeVisitor = Callable[..., Visitor]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Chromium without a window. Its sandbox does not start as root."""
+    """Chromium without a window. Its sandbox does not start as root.
+
+    For one module: while Playwright is there it runs an event loop in this thread, where others want theirs.
+    """
     command = shlex.join([sys.executable, str(HERE / "chromium.py"), program("chromium")])
     path = tmp_path_factory.mktemp("chromium") / "chromium"
     path.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
