@@ -85,9 +85,9 @@ class Proxy:
     async def _listen(self) -> None:
         if isinstance(self._address, Path):
             self._address.unlink(missing_ok=True)
-            self._listener = await asyncio.start_unix_server(self._serve, self._address)
+            self._listener = await asyncio.start_unix_server(self._accept, self._address)
         else:
-            self._listener = await asyncio.start_server(self._serve, *self._address, reuse_address=True)
+            self._listener = await asyncio.start_server(self._accept, *self._address, reuse_address=True)
             self._address = self._listener.sockets[0].getsockname()[:2]
 
     async def _stop(self) -> None:
@@ -101,18 +101,18 @@ class Proxy:
             await asyncio.gather(*self._connections, return_exceptions=True)
             await asyncio.sleep(0)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Known from its first moment: one that is cancelled before its task begins is closed too."""
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._connections.add(task)
-        try:
-            if self._listener:
-                await self._pass_on(reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass
-        finally:
-            self._connections.discard(task)
-            _reset(writer)
+        task.add_done_callback(self._connections.discard)
+        task.add_done_callback(lambda _: _reset(writer))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._listener:
+            return
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            await self._pass_on(reader, writer)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back_reader, back_writer = await self._connect()
