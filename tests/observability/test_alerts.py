@@ -81,6 +81,7 @@ def moved(path: Path) -> Iterator[None]:
         aside.rename(path)
 
 
+@pytest.mark.faults
 def test_a_dependency_that_is_away(stack: Breakable, prometheus: Prometheus) -> None:
     with stack.down("redis"):
         wait_until_fired(prometheus, "RedisAway")
@@ -105,6 +106,7 @@ def test_a_process_that_is_away(stack: Breakable, prometheus: Prometheus) -> Non
         wait_until_fired(prometheus, "AccessLogUncounted")
 
 
+@pytest.mark.faults
 def test_more_than_can_be_done(stack: Breakable, prometheus: Prometheus, key: str) -> None:
     large = pictures.jpeg(3000, 2000)
     with calls.client(stack, key) as api:
@@ -158,6 +160,7 @@ def test_an_upload_that_does_not_end(stack: Breakable, prometheus: Prometheus) -
     stack.sql("DELETE FROM images WHERE image_id = $1", calls.NOWHERE)
 
 
+@pytest.mark.faults
 def test_a_defect(stack: Breakable, prometheus: Prometheus) -> None:
     stack.sql("ALTER TABLE images RENAME COLUMN width TO lost")
     try:

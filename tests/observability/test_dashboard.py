@@ -76,6 +76,7 @@ def test_nothing_is_counted_by_what_a_client_made_up(loaded: Prometheus) -> None
         assert routes == {route for route in routes if "img_" not in route and "nobody" not in route}
 
 
+@pytest.mark.faults  # a minute is two seconds here: a busy machine makes minutes of seconds
 def test_no_alert_fires_while_all_is_well(loaded: Prometheus) -> None:
     assert loaded.alerts() == set()
 
