@@ -17,7 +17,7 @@ containers: ## Test more on containers than `make test` does: the end-to-end tes
 	@exec $(BOOTSTRAP) test python -m pytest -m "containers or not faults" --compose tests/container tests/containers tests/e2e $(ARGS)
 
 faults: ## Break every part at full counts, for half an hour, and print the figures of docs/reliability.md
-	@exec $(BOOTSTRAP) test python -m pytest -m faults tests/faults -s $(ARGS)
+	@exec $(BOOTSTRAP) test python -m pytest -m faults tests/faults tests/observability -s $(ARGS)
 
 fuzz: ## Send generated requests to the whole stack for some minutes: all answers have to be as openapi.json says
 	@exec env FUZZ_EXAMPLES=200 $(BOOTSTRAP) test python -m pytest tests/docs/test_openapi.py -k generated $(ARGS)
