@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 import anyio.to_thread
 import msgspec
@@ -99,8 +100,8 @@ class Uploads:
         self._objects = objects
         self._deletions = deletions
         self._sandbox = sandbox
-        # One mapped file in memory at a time; the GIL lets no more be walked anyway.
-        self._inspections = CapacityLimiter(1)
+        # Each account's files are walked one after the other: nobody waits for the walk of another's 10 MB.
+        self._inspections: WeakValueDictionary[str, CapacityLimiter] = WeakValueDictionary()
         self._claims = claims
         self._reach = failpoints.reach
         self._usage = usage
@@ -156,7 +157,8 @@ class Uploads:
 
         Raises InvalidImage and its like for the picture, Unavailable for a part that is down; leaves nothing.
         """
-        inspected = await anyio.to_thread.run_sync(inspect, source, limiter=self._inspections)
+        turn = self._inspections.setdefault(identity.account_id, CapacityLimiter(1))
+        inspected = await anyio.to_thread.run_sync(inspect, source, limiter=turn)
         self._reach("inspected")
         image_id = new_image_id()
         try:
