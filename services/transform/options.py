@@ -16,7 +16,7 @@ from libs.pictures import (
     Rendition,
 )
 
-RENDERER_VERSION: Final = 1  # raise it when the same options give other bytes
+RENDERER_VERSION: Final = 2  # raise it when the same options give other bytes
 FORMATS: Final = {"jpg": Format.JPEG, "jpeg": Format.JPEG, "png": Format.PNG, "webp": Format.WEBP}
 
 

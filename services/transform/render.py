@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from io import BytesIO
 from math import ceil
 from typing import Final
 
@@ -10,6 +11,7 @@ os.environ.setdefault("VIPS_CONCURRENCY", "1")  # a render is one thread: there 
 os.environ.setdefault("VIPS_BLOCK_UNTRUSTED", "1")
 
 import pyvips
+from PIL import Image
 
 from libs.pictures import MAX_OUTPUT_PIXELS, Format
 from services.transform.masters import Master
@@ -18,6 +20,7 @@ from services.transform.options import Output
 Step = Callable[[pyvips.Image, Output], pyvips.Image]
 
 QUICK_PIXELS: Final = 256 * 256
+FULL_COLOUR_QUALITY: Final = 90  # from here on libvips stores a JPEG's colour at full resolution
 CROP_MARGIN: Final = 8  # pixels of a master around what a crop needs, for the resampling kernel
 LOADERS: Final = {
     Format.JPEG.value: pyvips.Image.jpegload_buffer,
@@ -39,6 +42,7 @@ def prepare() -> None:
     # pyvips hands every message of libvips to Python's logging, debugging ones too, and takes the GIL for
     # each in the middle of an operation: 0.5 ms of a thumbnail. Its warnings go to standard error instead.
     pyvips._remove_log_handler()
+    Image.preinit()  # its formats are modules, which it imports when they are needed
 
 
 def is_quick(master: Master, output: Output) -> bool:
@@ -55,7 +59,7 @@ def render(master: Master, output: Output) -> bytes:
     image = open_master(master, output)
     for step in STEPS:
         image = step(image, output)
-    return encode(image, output)
+    return encode_quickly(image, output) if is_quick(master, output) else encode(image, output)
 
 
 def open_master(master: Master, output: Output) -> pyvips.Image:
@@ -106,13 +110,6 @@ def scale(image: pyvips.Image, output: Output) -> pyvips.Image:
     return image.resize(width / image.width, vscale=height / image.height)
 
 
-def crop(image: pyvips.Image, output: Output) -> pyvips.Image:
-    if (image.width, image.height) == (output.width, output.height):
-        return image
-    left, top = (image.width - output.width) // 2, (image.height - output.height) // 2
-    return image.crop(left, top, output.width, output.height)
-
-
 def flatten(image: pyvips.Image, output: Output) -> pyvips.Image:
     """JPEG has no alpha: white shows through."""
     if output.format is Format.JPEG and image.hasalpha():
@@ -120,12 +117,35 @@ def flatten(image: pyvips.Image, output: Output) -> pyvips.Image:
     return image
 
 
-STEPS: Final[tuple[Step, ...]] = (reach, scale, crop, flatten)
+STEPS: Final[tuple[Step, ...]] = (reach, scale, flatten)
+
+
+def _middle(image: pyvips.Image, output: Output) -> tuple[int, int, int, int]:
+    """Left, top, width and height of what the crop leaves."""
+    left, top = (image.width - output.width) // 2, (image.height - output.height) // 2
+    return left, top, output.width, output.height
 
 
 def encode(image: pyvips.Image, output: Output) -> bytes:
+    """The middle of `image` as a file."""
+    if (image.width, image.height) != (output.width, output.height):
+        image = image.crop(*_middle(image, output))
     saver, options = SAVERS[output.format]
     if output.format is not Format.PNG:
         options = options | {"Q": output.quality}
     data: bytes = saver(image, keep="none", **options)
     return data
+
+
+def encode_quickly(image: pyvips.Image, output: Output) -> bytes:
+    """The same pixels as a small JPEG, without a thread and at a third of the price (decisions/0021)."""
+    pixels = pyvips.Region.new(image).fetch(*_middle(image, output))
+    file = BytesIO()
+    Image.frombuffer("RGB", (output.width, output.height), pixels, "raw", "RGB", 0, 1).save(
+        file,
+        "JPEG",
+        quality=output.quality,
+        subsampling="4:2:0" if output.quality < FULL_COLOUR_QUALITY else "4:4:4",
+        optimize=True,
+    )
+    return file.getvalue()
