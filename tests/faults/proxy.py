@@ -12,7 +12,7 @@ from typing import Final
 
 PIECE_BYTES: Final = 65_536
 START_SECONDS: Final = 10
-TURNS: Final = 5
+BACKLOG: Final = 100
 
 Address = Path | tuple[str, int]
 Faulty = Callable[[bytes], bool]
@@ -42,7 +42,7 @@ class Proxy:
         self._address = address
         self._fault: Fault | None = None
         self._loop = asyncio.new_event_loop()
-        self._listener: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -83,36 +83,48 @@ class Proxy:
             await self._listen()
 
     async def _listen(self) -> None:
+        # Not asyncio's server: closed just after an accept, it leaves that connection to nobody.
         if isinstance(self._address, Path):
             self._address.unlink(missing_ok=True)
-            self._listener = await asyncio.start_unix_server(self._accept, self._address)
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(str(self._address))
+            listener.listen(BACKLOG)
         else:
-            self._listener = await asyncio.start_server(self._accept, *self._address, reuse_address=True)
-            self._address = self._listener.sockets[0].getsockname()[:2]
+            listener = socket.create_server(self._address, backlog=BACKLOG)
+            self._address = listener.getsockname()[:2]
+        listener.setblocking(False)
+        self._loop.add_reader(listener, self._accept, listener)
+        self._listener = listener
 
     async def _stop(self) -> None:
         """A Unix socket's file stays, so that connecting to it is refused."""
         if self._listener:
+            self._loop.remove_reader(self._listener)
             self._listener.close()
             self._listener = None
-        for _ in range(TURNS):  # of the event loop, in which what was accepted already comes up
-            for task in list(self._connections):
-                task.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
-            await asyncio.sleep(0)
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         """Known from its first moment: one that is cancelled before its task begins is closed too."""
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # gone again
+            return
+        connection.setblocking(False)
+        task = self._loop.create_task(self._serve(connection))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
-        task.add_done_callback(lambda _: _reset(writer))
+        task.add_done_callback(lambda _: connection.close())
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self._listener:
-            return
+    async def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError, asyncio.CancelledError):
-            await self._pass_on(reader, writer)
+            reader, writer = await asyncio.open_connection(sock=connection)
+            try:
+                await self._pass_on(reader, writer)
+            finally:
+                _reset(writer)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back_reader, back_writer = await self._connect()
