@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from io import BytesIO
 from math import ceil
 from typing import Final
 
@@ -11,17 +10,15 @@ os.environ.setdefault("VIPS_CONCURRENCY", "1")  # a render is one thread: there 
 os.environ.setdefault("VIPS_BLOCK_UNTRUSTED", "1")
 
 import pyvips
-from PIL import Image
 
-from libs.pictures import MAX_OUTPUT_PIXELS, Format
+from libs.pictures import MAX_OUTPUT_PIXELS, Format, Rendition
 from services.transform.masters import Master
 from services.transform.options import Output
 
 Step = Callable[[pyvips.Image, Output], pyvips.Image]
 
-QUICK_PIXELS: Final = 256 * 256
-FULL_COLOUR_QUALITY: Final = 90  # from here on libvips stores a JPEG's colour at full resolution
 CROP_MARGIN: Final = 8  # pixels of a master around what a crop needs, for the resampling kernel
+OPERATIONS_BYTES: Final = 100_000  # what a pipeline weighs besides its pixels, generously
 LOADERS: Final = {
     Format.JPEG.value: pyvips.Image.jpegload_buffer,
     Format.PNG.value: pyvips.Image.pngload_buffer,
@@ -42,32 +39,17 @@ def prepare() -> None:
     # pyvips hands every message of libvips to Python's logging, debugging ones too, and takes the GIL for
     # each in the middle of an operation: 0.5 ms of a thumbnail. Its warnings go to standard error instead.
     pyvips._remove_log_handler()
-    Image.preinit()  # its formats are modules, which it imports when they are needed
-
-
-def is_quick(master: Master, output: Output) -> bool:
-    """Whether the render takes less than 3 ms: a small JPEG of plain pixels."""
-    return (
-        master.meta.format == "raw"
-        and output.format is Format.JPEG
-        and output.scaled_width * output.scaled_height <= QUICK_PIXELS
-    )
 
 
 def render(master: Master, output: Output) -> bytes:
     """The variant's bytes. Raises pyvips.Error only for a defect: masters are ours."""
-    image = open_master(master, output)
-    for step in STEPS:
-        image = step(image, output)
-    return encode_quickly(image, output) if is_quick(master, output) else encode(image, output)
+    return encode(scaled(open_master(master, output), output), output)
 
 
 def open_master(master: Master, output: Output) -> pyvips.Image:
     meta = master.meta
     if meta.format == "raw":
-        image = pyvips.Image.new_from_memory(master.data, meta.width, meta.height, meta.bands, "uchar")
-        # Three bands of bytes are taken for sRGB as they are; a fourth has to be known as alpha.
-        return image if meta.bands == 3 else image.copy(interpretation="srgb")
+        return open_raw(master.data, meta)
     options: dict[str, object] = {"access": "sequential"}
     if meta.format == Format.JPEG:
         # Decoding to 1/2, 1/4 or 1/8 costs a fraction; libvips keeps a factor of two for the resize after it.
@@ -75,6 +57,12 @@ def open_master(master: Master, output: Output) -> pyvips.Image:
             min(meta.width / output.scaled_width, meta.height / output.scaled_height)
         )
     return LOADERS[meta.format](master.data, **options)
+
+
+def open_raw(pixels: bytes | bytearray, meta: Rendition) -> pyvips.Image:
+    image = pyvips.Image.new_from_memory(pixels, meta.width, meta.height, meta.bands, "uchar")
+    # Three bands of bytes are taken for sRGB as they are; a fourth has to be known as alpha.
+    return image if meta.bands == 3 else image.copy(interpretation="srgb")
 
 
 def _shrink_on_load(shrink: float) -> int:
@@ -120,7 +108,14 @@ def flatten(image: pyvips.Image, output: Output) -> pyvips.Image:
 STEPS: Final[tuple[Step, ...]] = (reach, scale, flatten)
 
 
-def _middle(image: pyvips.Image, output: Output) -> tuple[int, int, int, int]:
+def scaled(image: pyvips.Image, output: Output) -> pyvips.Image:
+    """Everything but the crop."""
+    for step in STEPS:
+        image = step(image, output)
+    return image
+
+
+def middle(image: pyvips.Image, output: Output) -> tuple[int, int, int, int]:
     """Left, top, width and height of what the crop leaves."""
     left, top = (image.width - output.width) // 2, (image.height - output.height) // 2
     return left, top, output.width, output.height
@@ -129,7 +124,7 @@ def _middle(image: pyvips.Image, output: Output) -> tuple[int, int, int, int]:
 def encode(image: pyvips.Image, output: Output) -> bytes:
     """The middle of `image` as a file."""
     if (image.width, image.height) != (output.width, output.height):
-        image = image.crop(*_middle(image, output))
+        image = image.crop(*middle(image, output))
     saver, options = SAVERS[output.format]
     if output.format is not Format.PNG:
         options = options | {"Q": output.quality}
@@ -137,15 +132,21 @@ def encode(image: pyvips.Image, output: Output) -> bytes:
     return data
 
 
-def encode_quickly(image: pyvips.Image, output: Output) -> bytes:
-    """The same pixels as a small JPEG, without a thread and at a third of the price (decisions/0021)."""
-    pixels = pyvips.Region.new(image).fetch(*_middle(image, output))
-    file = BytesIO()
-    Image.frombuffer("RGB", (output.width, output.height), pixels, "raw", "RGB", 0, 1).save(
-        file,
-        "JPEG",
-        quality=output.quality,
-        subsampling="4:2:0" if output.quality < FULL_COLOUR_QUALITY else "4:4:4",
-        optimize=True,
-    )
-    return file.getvalue()
+class Pipeline:
+    """The operations from raw masters of one size to outputs of one size, for pixels that change.
+
+    To put them together takes libvips as long as to run them. For one thread at a time.
+    """
+
+    def __init__(self, meta: Rendition, output: Output) -> None:
+        buffer = bytearray(meta.width * meta.height * meta.bands)
+        self._buffer = memoryview(buffer)
+        self._image = scaled(open_raw(buffer, meta), output)
+        self._middle = middle(self._image, output)
+        self.weight = len(buffer) + OPERATIONS_BYTES
+
+    def run(self, pixels: bytes) -> bytes:
+        """The pixels of the output, computed in this thread."""
+        self._buffer[:] = pixels
+        # A new region each time: an old one may hold what it has computed before.
+        return bytes(pyvips.Region.new(self._image).fetch(*self._middle))

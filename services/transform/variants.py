@@ -18,7 +18,8 @@ from services.transform.flight import Flight
 from services.transform.masters import Master, Masters
 from services.transform.memory import Memory
 from services.transform.options import Options, Output
-from services.transform.render import is_quick, render
+from services.transform.quick import Quick, is_quick
+from services.transform.render import render
 
 RENDERS: Final = counter("renders_total", "Variants rendered", format=Format)
 SECONDS: Final = Histogram(
@@ -31,6 +32,8 @@ QUEUE_LIMIT: Final = Gauge("render_queue_limit", "Renders that this process take
 REFUSALS: Final = counter(
     "render_refusals_total", "Renders refused or given up", reason=("queue full", "deadline")
 )
+
+Render = Callable[[Master, Output], bytes]
 
 QUEUE_FULL: Final = "Too many pictures are being rendered; ask again after the seconds in Retry-After"
 TOO_SLOW: Final = "This picture takes too long to render at this size; ask for a smaller one"
@@ -62,6 +65,7 @@ class Variants:
         self._limits = limits
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="render")
         self._turn = asyncio.Lock()
+        self._quick = Quick()
         self._queued = 0
         QUEUE_LIMIT.set(limits.queue)
         self._flight: Flight[tuple[str, Options], Variant] = Flight()
@@ -116,8 +120,10 @@ class Variants:
             REFUSALS.labels("queue full").inc()
             raise Unavailable(QUEUE_FULL, retry_seconds=1)
         self._count(1)
-        work = partial(self._timed, image_id, master, output)
-        data = await (self._render_here(work) if is_quick(master, output) else self._render_in_thread(work))
+        if is_quick(master, output):
+            data = await self._render_here(partial(self._timed, image_id, self._quick.render, master, output))
+        else:
+            data = await self._render_in_thread(partial(self._timed, image_id, render, master, output))
         RENDERS.labels(output.format).inc()
         return data
 
@@ -152,10 +158,10 @@ class Variants:
         if not waiter.cancelled():
             waiter.exception()  # seen, even where the deadline came first
 
-    def _timed(self, image_id: str, master: Master, output: Output) -> bytes:
+    def _timed(self, image_id: str, work: Render, master: Master, output: Output) -> bytes:
         started = time.perf_counter()
         try:
-            return render(master, output)
+            return work(master, output)
         finally:
             seconds = time.perf_counter() - started
             SECONDS.observe(seconds)

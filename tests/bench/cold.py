@@ -90,7 +90,7 @@ def _limits(at: Setting, figures: Figures, row: Row, photo: Photo) -> None:
 
 def _ceiling(at: Setting, figures: Figures) -> None:
     """The same nginx, over a service that does nothing."""
-    ids = at.photos["6 MP"].copies.names(12_000 * at.seconds)
+    ids = at.photos["6 MP"].copies.names(30_000 * at.seconds)
     load = drive([at.edge.port], [f"/{image_id}?w=150&h=150" for image_id in ids], at.seconds)
     _add(figures, "a service that does nothing, behind the same nginx", "Starlette", load)
 

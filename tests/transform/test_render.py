@@ -8,8 +8,8 @@ import pyvips
 from libs.pictures import Format, Rendition, best_rung
 from services.ingest.renditions import decode, make
 from services.transform.masters import Master
-from services.transform.options import Options, Output, resolve
-from services.transform.render import encode, encode_quickly, render
+from services.transform.options import Options, resolve
+from services.transform.render import render
 from tests import pictures
 
 
@@ -92,18 +92,3 @@ def test_an_output_is_its_format_and_holds_no_metadata(kind: Format, tmp_path: P
         == {"jpg": "jpegload_buffer", "png": "pngload_buffer", "webp": "webpload_buffer"}[kind]
     )
     assert not {field for field in image.get_fields() if "exif" in field or "xmp" in field or "icc" in field}
-
-
-JFIF = pictures.segment(0xE0, b"JFIF\0" + bytes(9))  # which libvips leaves out
-
-
-@pytest.mark.parametrize("quality", [1, 40, 85, 89, 90, 100])
-def test_a_small_jpeg_is_what_libvips_would_have_made(quality: int) -> None:
-    noise = pyvips.Image.gaussnoise(150, 100, sigma=30, seed=1)
-    image = (pictures.gradient(150, 100) + noise.gaussblur(1)).cast("uchar").copy(interpretation="srgb")
-    output = Output(150, 100, 150, 100, 1.0, quality, Format.JPEG)
-    quick, slow = encode_quickly(image, output), encode(image, output)
-    assert len(quick) - len(slow) == len(JFIF)
-    ours, theirs = (pyvips.Image.new_from_buffer(data, "") for data in (quick, slow))
-    assert ours.get("jpeg-chroma-subsample") == theirs.get("jpeg-chroma-subsample")
-    assert (ours - theirs).abs().max() == 0
