@@ -24,9 +24,6 @@ from services.auth.plans import Rate
 
 SCRIPT: Final = Path(__file__).with_name("bucket.lua").read_text()
 SCRIPT_SHA: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
-UNITS: Final = (
-    60_000_000  # a token, so that one microsecond brings `per_minute` units: no fractions, no drift
-)
 
 CONNECTIONS: Final = 4  # all calls of one moment share a pipeline, so few are ever open
 SOCKET_TIMEOUT_SECONDS: Final = 2.0

@@ -7,7 +7,6 @@ from typing import Final
 from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from libs import errors, identity
 from libs.errors import ApiError, InvalidApiKey
@@ -142,6 +141,3 @@ def _rate(grant: Grant) -> Rate:
     if grant.limit.rate is None:
         raise ValueError("an unlimited plan has no limit to be over")
     return grant.limit.rate
-
-
-ROUTES = [Route("/authorize", authorize)]
