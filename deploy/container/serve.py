@@ -58,6 +58,7 @@ def main() -> int:
         factory=True,
         host="0.0.0.0",  # noqa: S104 the network of the container is the wall
         port=settings.service_port,
+        http="libs.protocol:Protocol",
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,

@@ -105,7 +105,8 @@ def _service(service: str, socket: Path, environment: Mapping[str, str]) -> Prog
         stage="services",
         command=[
             *(sys.executable, "-m", "uvicorn", "--factory", f"services.{service}.app:main"),
-            *("--uds", str(socket), "--no-access-log", "--timeout-keep-alive", "75"),
+            *("--http", "libs.protocol:Protocol", "--uds", str(socket), "--no-access-log"),
+            *("--timeout-keep-alive", "75"),
             *("--timeout-graceful-shutdown", str(DRAIN_SECONDS)),
         ],
         ready=lambda: readiness.is_ready(socket),
