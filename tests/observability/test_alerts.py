@@ -6,12 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import psutil
 import pytest
 
+from deploy.local.state import load_secrets
+from libs.identity import HEADER, REQUEST_ID_HEADER, Identity, Signer, parse_secrets
 from tests import pictures
 from tests.e2e import calls
 from tests.faults.broken import Breakable
@@ -21,7 +24,9 @@ from tests.observability.prometheus import Prometheus
 from tests.stack import wait_for
 
 FIRED_SECONDS = 60
-QUIET_SECONDS = 120
+QUIET_SECONDS = 180
+SLOW_SECONDS = 150  # those that wait for half an hour
+FROZEN_SECONDS = 12
 
 SIDES = itertools.count(1000)
 
@@ -40,10 +45,10 @@ def wait_until_quiet(prometheus: Prometheus) -> None:
     wait_for(lambda: not prometheus.alerts(), QUIET_SECONDS)
 
 
-def wait_until_fired(prometheus: Prometheus, *expected: str) -> None:
+def wait_until_fired(prometheus: Prometheus, *expected: str, seconds: float = FIRED_SECONDS) -> None:
     """Until each has been seen to fire, be it for a moment."""
     missing = set(expected)
-    deadline = time.monotonic() + FIRED_SECONDS
+    deadline = time.monotonic() + seconds
     while missing := missing - prometheus.alerts():
         assert time.monotonic() < deadline, f"{missing} do not fire"
         time.sleep(0.2)
@@ -167,3 +172,90 @@ def test_a_defect(stack: Breakable, prometheus: Prometheus) -> None:
         wait_until_fired(prometheus, "Defects")
     finally:
         stack.sql("ALTER TABLE images RENAME COLUMN lost TO width")
+
+
+@pytest.mark.faults
+def test_pictures_that_take_long(stack: Breakable, prometheus: Prometheus, key: str) -> None:
+    with calls.client(stack, key) as api:
+        image_ids = [calls.upload(api, pictures.jpeg(3000, 2000))["image_id"] for _ in range(4)]
+
+        def render(image_id: str) -> None:
+            api.get(f"/{image_id}?w={3000 + next(SIDES) % 1000}&f=webp")
+
+        with again_and_again(*(partial(render, image_id) for image_id in image_ids)):
+            wait_until_fired(prometheus, "PicturesSlow", seconds=SLOW_SECONDS)
+
+
+@pytest.mark.faults
+def test_a_process_that_has_all_it_can_do(stack: Breakable, prometheus: Prometheus, key: str) -> None:
+    with calls.client(stack, key) as api:
+        image_id = calls.upload(api, pictures.jpeg(3000, 2000))["image_id"]
+
+        def render() -> None:
+            api.get(f"/{image_id}?w={next(SIDES)}&f=webp")
+
+        with again_and_again(render, render):
+            wait_until_fired(prometheus, "ProcessBusy", seconds=SLOW_SECONDS)
+
+
+@pytest.mark.faults
+def test_uploads_that_take_long(stack: Breakable, prometheus: Prometheus, key: str) -> None:
+    def freeze(pid: int) -> None:
+        boxes = psutil.Process(pid).children(recursive=True)
+        for box in boxes:
+            box.suspend()
+        time.sleep(FROZEN_SECONDS)
+        for box in boxes:
+            box.resume()
+        time.sleep(1)
+
+    with calls.client(stack, key) as api:
+
+        def upload() -> None:
+            api.post("/v1/upload", data={"user_id": "eve"}, files={"image": pictures.jpeg()})
+
+        first, second = (partial(freeze, pid) for pid in stack.pids("ingest"))
+        with again_and_again(upload, upload, first):
+            time.sleep(FROZEN_SECONDS / 2)  # so that a slow upload ends every few seconds
+            with again_and_again(second):
+                wait_until_fired(prometheus, "UploadsSlow", seconds=SLOW_SECONDS)
+
+
+@pytest.mark.faults
+def test_sizes_that_nobody_has_asked_for(stack: Breakable, prometheus: Prometheus, key: str) -> None:
+    with calls.client(stack, key) as api:
+        image_id = calls.upload(api, pictures.jpeg(3000, 2000))["image_id"]
+
+        def miss() -> None:
+            api.get(f"/{image_id}?w={next(SIDES) % 250 + 1}&h={next(SIDES) % 240 + 1}")
+
+        with again_and_again(miss):
+            wait_until_fired(prometheus, "HitRatioLow", seconds=SLOW_SECONDS)
+
+
+@pytest.mark.faults
+def test_a_clock_that_is_wrong(stack: Breakable, prometheus: Prometheus) -> None:
+    signer = Signer(parse_secrets(load_secrets(stack.state)["IDENTITY_SECRETS"]))
+    signer._signer.get_timestamp = lambda: int(time.time()) - 3600  # type: ignore[method-assign]
+    identity = Identity(
+        account_id="a", plan="free", key_id="k", method="GET", path="/v1/images", request_id="r"
+    )
+    headers = {HEADER: signer.sign(identity), REQUEST_ID_HEADER: "r"}
+    transport = httpx2.HTTPTransport(uds=str(stack.state.run / "ingest-0.sock"))
+    with httpx2.Client(transport=transport, base_url="http://localhost", headers=headers) as ingest:
+
+        def ask() -> None:
+            assert calls.refusal(ingest.get("/v1/images"))[0] == 503
+            time.sleep(0.2)
+
+        with again_and_again(ask):
+            wait_until_fired(prometheus, "ClocksDiffer")
+
+
+@pytest.mark.faults
+def test_an_account_that_is_closed_while_ingest_is_away(stack: Breakable, prometheus: Prometheus) -> None:
+    with calls.client(stack, stack.create_account("free")) as api:
+        account_id = api.get("/v1/account").json()["account"]["id"]
+    with stack.down("ingest"):
+        stack.admin("delete-account", "--account", account_id)
+        wait_until_fired(prometheus, "AccountsPending", seconds=SLOW_SECONDS)
