@@ -14,14 +14,14 @@ rm -f "$run"/control*.sock
 # and the tombstones of before are needed no more than for the requests of that time.
 find "$cache" -mindepth 1 -delete || exit
 find "$tombstones" -type f -mtime +1 -delete
-rm -f "$tombstones/draining"
+: >"$run/serving"
 
 setpriv --pdeathsig TERM "$@" -g 'daemon off;' &
 nginx=$!
 trap 'kill -s TERM "$nginx"' TERM INT
 # Draining, nginx closes its control address at once and goes on to serve the connections that it has: it can
-# hear of no delete any more, so from here on it asks transform for every picture.
-trap ': >"$tombstones/draining"; kill -s QUIT "$nginx"' QUIT
+# hear of no delete any more, so from before then on it asks transform for every picture.
+trap 'rm -f "$run/serving"; sleep 2; kill -s QUIT "$nginx"' QUIT
 trap 'kill -s HUP "$nginx"' HUP
 status=0
 while kill -0 "$nginx" 2>/dev/null; do
