@@ -72,7 +72,7 @@ def running_service(root: Path, app: str, environment: Mapping[str, str]) -> Ite
     with ExitStack() as stack:
         for path in paths:
             command = [sys.executable, "-m", "uvicorn", "--factory", app, "--uds", str(path)]
-            command += ["--no-access-log", "--timeout-keep-alive", "75"]
+            command += ["--http", "libs.protocol:Protocol", "--no-access-log", "--timeout-keep-alive", "75"]
             stack.enter_context(running(command, root / "log", {**os.environ, **environment}))
         for path in paths:
             wait_for(path.exists)
