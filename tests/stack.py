@@ -105,10 +105,13 @@ class Stack:
             self.wait_until_ready(name)
 
     def wait_until_ready(self, name: str) -> None:
-        """Until this process of a service answers /readyz; the others, until they have a pid."""
+        """Until nginx or this process of a service answers; the others, until they have a pid."""
         path = self.state.run / f"{name}.sock"
         service = name.rpartition("-")[0]
-        wait_for(lambda: readiness.is_ready(path) if service else self.supervisor.pid(name) is not None)
+        if name == "nginx":  # it empties its cache before it listens
+            wait_for(lambda: readiness.answers(self.port))
+        else:
+            wait_for(lambda: readiness.is_ready(path) if service else self.supervisor.pid(name) is not None)
 
     def log(self, program: str) -> str:
         """What its processes have logged."""

@@ -44,11 +44,13 @@ def main() -> None:
     rounds, seconds = (1, 1) if chosen.quick else (chosen.rounds, chosen.seconds)
     parts = chosen.parts or [part for part in (*EACH_ROUND, *ONCE) if not (chosen.quick and part in SLOW)]
     results = Results()
-    with setting(seconds) as at:
-        _rounds(at, results.figures, parts, rounds)
-        _once(at, results, parts, rounds)
-        peers = [peer.version for peer in at.peers]
-    sys.stdout.write(f"{report.table(results.figures)}\n\n{report.goals(results.figures)}\n")
+    try:
+        with setting(seconds) as at:
+            peers = [peer.version for peer in at.peers]
+            _rounds(at, results.figures, parts, rounds)
+            _once(at, results, parts, rounds)
+    finally:  # half an hour's figures are not lost with the last of them
+        sys.stdout.write(f"{report.table(results.figures)}\n\n{report.goals(results.figures)}\n")
     if not chosen.quick and not chosen.parts:
         text = report.page(results.figures, results.pairs, results.plan, peers, rounds, seconds)
         PAGE.write_text(text)
