@@ -173,6 +173,25 @@ def test_a_defect(stack: Breakable, prometheus: Prometheus) -> None:
 
 
 @pytest.mark.faults
+def test_more_than_a_process_can_render(stack: Breakable, prometheus: Prometheus, key: str) -> None:
+    with calls.client(stack, key) as api:
+        image_id = calls.upload(api, pictures.jpeg(6000, 4000))["image_id"]
+
+        def render() -> None:
+            number = next(SIDES)
+            answer = api.get(f"/{image_id}?w={3500 + number % 500}&h={2600 - number // 500}&f=webp")
+            if answer.status_code == 503:  # the queue is full
+                time.sleep(0.2)
+
+        stack.supervisor.stop("transform-1")  # so that the other one has a core for itself
+        try:
+            with again_and_again(*[render] * 6):
+                wait_until_fired(prometheus, "PicturesSlow", "ProcessBusy", seconds=SLOW_SECONDS)
+        finally:
+            stack.supervisor.start("transform-1")
+
+
+@pytest.mark.faults
 def test_sizes_that_nobody_has_asked_for(stack: Breakable, prometheus: Prometheus, key: str) -> None:
     with calls.client(stack, key) as api:
         image_id = calls.upload(api, pictures.jpeg(3000, 2000))["image_id"]
