@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -25,6 +26,7 @@ from tests.stack import wait_for
 FIRED_SECONDS = 60
 QUIET_SECONDS = 180
 SLOW_SECONDS = 150  # those that wait for half an hour
+FROZEN_SECONDS = 12
 
 SIDES = itertools.count(1000)
 
@@ -189,6 +191,30 @@ def test_more_than_a_process_can_render(stack: Breakable, prometheus: Prometheus
                 wait_until_fired(prometheus, "PicturesSlow", "ProcessBusy", seconds=SLOW_SECONDS)
         finally:
             stack.supervisor.start("transform-1")
+
+
+@pytest.mark.faults
+def test_uploads_that_take_long(stack: Breakable, prometheus: Prometheus, key: str) -> None:
+    def freeze(pid: int) -> None:
+        boxes = psutil.Process(pid).children(recursive=True)
+        for box in boxes:
+            box.suspend()
+        time.sleep(FROZEN_SECONDS)
+        for box in boxes:
+            box.resume()
+        time.sleep(1)
+
+    with calls.client(stack, key) as api:
+
+        def upload() -> None:
+            api.post("/v1/upload", data={"user_id": "eve"}, files={"image": pictures.jpeg()})
+            time.sleep(0.5)  # or the quick ones would be more than 99 of 100
+
+        first, second = (partial(freeze, pid) for pid in stack.pids("ingest"))
+        with again_and_again(upload, upload, upload, upload, first):
+            time.sleep(FROZEN_SECONDS / 2)  # so that a slow upload ends every few seconds
+            with again_and_again(second):
+                wait_until_fired(prometheus, "UploadsSlow", seconds=SLOW_SECONDS)
 
 
 @pytest.mark.faults
