@@ -99,16 +99,21 @@ def programs(settings: Settings, state: State, secrets: Mapping[str, str]) -> li
     ]
 
 
+def served(app: str, socket: Path) -> list[str]:
+    """The command that serves an ASGI app, named by its factory, on a Unix socket."""
+    return [
+        *(sys.executable, "-m", "uvicorn", "--factory", app),
+        *("--http", "libs.protocol:Protocol", "--uds", str(socket), "--no-access-log"),
+        *("--timeout-keep-alive", "75"),
+        *("--timeout-graceful-shutdown", str(DRAIN_SECONDS)),
+    ]
+
+
 def _service(service: str, socket: Path, environment: Mapping[str, str]) -> Program:
     return Program(
         name=socket.stem,
         stage="services",
-        command=[
-            *(sys.executable, "-m", "uvicorn", "--factory", f"services.{service}.app:main"),
-            *("--http", "libs.protocol:Protocol", "--uds", str(socket), "--no-access-log"),
-            *("--timeout-keep-alive", "75"),
-            *("--timeout-graceful-shutdown", str(DRAIN_SECONDS)),
-        ],
+        command=served(f"services.{service}.app:main", socket),
         ready=lambda: readiness.is_ready(socket),
         environment=allocator(service) | dict(environment),
     )

@@ -1,7 +1,6 @@
 """The same nginx over other things: static files, services that do nothing, or a transform of its own."""
 
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 import msgspec
 
 from deploy.local import nginx
+from deploy.local.programs import served
 from deploy.local.settings import Settings
 from deploy.local.state import FOLDERS, State
 from tests.bench.processes import running, wait_for_port
@@ -71,9 +71,7 @@ def running_service(root: Path, app: str, environment: Mapping[str, str]) -> Ite
     paths = [root / f"{index}.sock" for index in range(PROCESSES)]
     with ExitStack() as stack:
         for path in paths:
-            command = [sys.executable, "-m", "uvicorn", "--factory", app, "--uds", str(path)]
-            command += ["--http", "libs.protocol:Protocol", "--no-access-log", "--timeout-keep-alive", "75"]
-            stack.enter_context(running(command, root / "log", {**os.environ, **environment}))
+            stack.enter_context(running(served(app, path), root / "log", {**os.environ, **environment}))
         for path in paths:
             wait_for(path.exists)
         yield paths

@@ -1,7 +1,6 @@
 """What auth says through nginx: keys, rates, and identities that nobody can make up."""
 
 import asyncio
-import json
 import re
 import time
 
@@ -10,11 +9,12 @@ import httpx2
 import pytest
 
 from deploy.local import postgres
-from libs.identity import HEADER, REQUEST_ID_HEADER, Identity, Signer, parse_secrets
+from libs.identity import HEADER, REQUEST_ID_HEADER, Identity, Signer
 from services.auth.keys import new_key
 from tests import pictures
 from tests.e2e import calls
 from tests.e2e.calls import refusal
+from tests.e2e.inside import forged, ingest, signer
 from tests.stack import Stack
 
 RATE_HEADERS = {
@@ -99,18 +99,6 @@ def test_a_wrong_key_and_the_cdn_cost_no_tokens(stack: Stack, cdn: httpx2.Client
         assert int(free.get("/v1/images").headers["x-ratelimit-remaining"]) >= 18
 
 
-def ingest(stack: Stack) -> httpx2.Client:
-    """Past nginx, on its own socket."""
-    transport = httpx2.HTTPTransport(uds=str(stack.state.run / f"{stack.names('ingest')[0]}.sock"))
-    return httpx2.Client(transport=transport, base_url="http://localhost")
-
-
-def signer(stack: Stack) -> Signer:
-    """Signs as auth does."""
-    found = json.loads((stack.state_dir / "secrets.json").read_bytes())
-    return Signer(parse_secrets(found["IDENTITY_SECRETS"]))
-
-
 def account_of(stack: Stack, image_id: str) -> str:
     async def ask() -> str:
         database = await asyncpg.connect(postgres.url(stack.state))
@@ -121,12 +109,6 @@ def account_of(stack: Stack, image_id: str) -> str:
             await database.close()
 
     return asyncio.run(ask())
-
-
-def forged(method: str, path: str, request_id: str) -> Identity:
-    return Identity(
-        account_id="1", plan="unlimited", key_id="1", method=method, path=path, request_id=request_id
-    )
 
 
 @pytest.mark.parametrize("path", ["/v1/images", "/v1/images/img_0000000000000000", "/v1/upload"])

@@ -13,10 +13,10 @@ import httpx2
 import psutil
 import pytest
 
-from deploy.local.state import load_secrets
-from libs.identity import HEADER, REQUEST_ID_HEADER, Identity, Signer, parse_secrets
+from libs.identity import HEADER, REQUEST_ID_HEADER
 from tests import pictures
 from tests.e2e import calls
+from tests.e2e.inside import forged, ingest, signer
 from tests.faults.broken import Breakable
 from tests.observability.load import under_load
 from tests.observability.nodes import HangingNode
@@ -232,17 +232,13 @@ def test_sizes_that_nobody_has_asked_for(stack: Breakable, prometheus: Prometheu
 
 @pytest.mark.faults
 def test_a_clock_that_is_wrong(stack: Breakable, prometheus: Prometheus) -> None:
-    signer = Signer(parse_secrets(load_secrets(stack.state)["IDENTITY_SECRETS"]))
-    signer._signer.get_timestamp = lambda: int(time.time()) - 3600  # type: ignore[method-assign]
-    identity = Identity(
-        account_id="a", plan="free", key_id="k", method="GET", path="/v1/images", request_id="r"
-    )
-    headers = {HEADER: signer.sign(identity), REQUEST_ID_HEADER: "r"}
-    transport = httpx2.HTTPTransport(uds=str(stack.state.run / "ingest-0.sock"))
-    with httpx2.Client(transport=transport, base_url="http://localhost", headers=headers) as ingest:
+    late = signer(stack)
+    late._signer.get_timestamp = lambda: int(time.time()) - 3600  # type: ignore[method-assign]
+    headers = {HEADER: late.sign(forged("GET", "/v1/images", "r")), REQUEST_ID_HEADER: "r"}
+    with ingest(stack) as inside:
 
         def ask() -> None:
-            assert ingest.get("/v1/images").status_code == 503
+            assert inside.get("/v1/images", headers=headers).status_code == 503
             time.sleep(0.2)
 
         with again_and_again(ask):
