@@ -163,6 +163,10 @@ class ApiError(Exception):
         self.details = details
         self.headers = dict(headers or {})
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """From a child process it comes as what every subclass is to the client."""
+        return ApiError, (self.problem, self.details, self.headers)
+
     def response(self) -> Response:
         return Response(
             body(self.problem, self.details),

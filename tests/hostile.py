@@ -200,8 +200,7 @@ def _damage() -> Iterator[Attack]:
     }
     for name, make in makers.items():
         yield Attack(name, make, End.BOX)
-    black = partial(of_one_colour, 8, 8, 0, 0, 0)
-    yield Attack("png whose data goes on for 10 GB", forgeries.png_without_end, End.PICTURE, black)
+    yield Attack("png whose data goes on for 10 GB", forgeries.png_without_end, End.WALK)
 
 
 def _largest() -> Iterator[Attack]:

@@ -29,8 +29,8 @@ from services.ingest.spool import open_spool
 from services.ingest.uploads import Uploads
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-# The walk of a hostile file keeps a thread computing. Every read, write and fsync of the others asks for the
-# interpreter's lock again afterwards, and waits this long for it, not the 5 ms of Python's own choice.
+# The walk of a file that is not large keeps a thread computing, for up to 3 ms. Every read, write and fsync of the
+# others asks for the interpreter's lock again afterwards, and waits this long for it, not the 5 ms of Python's choice.
 SWITCH_SECONDS: Final = 0.0005
 
 

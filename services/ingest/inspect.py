@@ -21,6 +21,9 @@ from libs.pictures import MAX_PIXELS, MAX_SIDE, Format
 MAX_SCANS: Final = 100  # a legal 260 KB file of 2,647 scans costs 14 s to decode
 MAX_PROFILE_BYTES: Final = 4 * 1024 * 1024  # the largest in use are printers', of 2 to 3 MB
 MAX_PARTS: Final = 10_000  # segments or chunks; ten megabytes of picture data come in a few thousand
+# A PNG's data may take twice the bytes of its rows, and this. No encoder comes near it, and ten megabytes for
+# eight pixels take a second to read to their end.
+SPARE_DATA_BYTES: Final = 64 * 1024
 MAX_EXIF_BYTES: Final = 64 * 1024  # what a JPEG segment can hold
 MAX_GAP_BYTES: Final = 64 * 1024  # between two segments there should be none; every decoder skips some
 SEARCH_BYTES: Final = 32 * 1024  # a search holds the interpreter's lock: 0.5 ms at worst, not 140
@@ -193,6 +196,7 @@ class _Jpeg:
 
 class _Png:
     _KEPT: Final = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"sRGB", b"eXIf"))
+    _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
     _DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 
     def __init__(self, data: mmap) -> None:
@@ -200,6 +204,7 @@ class _Png:
         self.ranges = _Ranges()
         self.size: tuple[int, int] | None = None
         self.colour = 0
+        self.data_bytes = 0  # that may still come
         self.seen: set[bytes] = set()
 
     def walk(self) -> Inspected:
@@ -238,6 +243,8 @@ class _Png:
             if kind[:1].isupper():
                 raise InvalidImage("the PNG has a part twice that may be there once")
             return
+        if kind == b"IDAT":
+            self._count_data(end - start - 12)
         self._check_sum(start, end)
         if kind == b"IHDR":
             self._header(start, end)
@@ -264,6 +271,13 @@ class _Png:
         _check_size(width, height)
         self.size = width, height
         self.colour = colour
+        row_bytes = 1 + (width * depth * self._CHANNELS[colour] + 7) // 8
+        self.data_bytes = 2 * height * row_bytes + SPARE_DATA_BYTES
+
+    def _count_data(self, length: int) -> None:
+        self.data_bytes -= length
+        if self.data_bytes < 0:
+            raise InvalidImage("the PNG has more data than its picture can need")
 
     def _check_profile(self, start: int, end: int) -> None:
         name_end = self.data.find(b"\0", start + 8, min(end - 4, start + 8 + 80))

@@ -1,27 +1,31 @@
-"""The box: child processes that decode what a client sent, and may die of it."""
+"""The box: child processes that walk and decode what a client sent, and may die of it."""
 
 import ctypes
 import os
 import resource
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from re import compile as regex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar, TypeVarTuple
+from weakref import WeakValueDictionary
 
 import anyio
 import msgspec
-from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
+from anyio import BrokenWorkerProcess, CapacityLimiter, to_process, to_thread
 from prometheus_client import Gauge, Histogram
 
 from libs.errors import Unavailable
 from libs.metrics import counter
 from libs.pictures import MAX_SIDE
-from services.ingest.inspect import Inspected, InvalidImage
+from services.ingest.inspect import Inspected, InvalidImage, inspect
 
 if TYPE_CHECKING:
     from services.ingest.renditions import Made
+
+R = TypeVar("R")
+Arguments = TypeVarTuple("Arguments")
 
 ENDED: Final = counter(
     "box_ended_total",
@@ -43,6 +47,8 @@ CHILD_ENVIRONMENT: Final = {
 OUT_OF_MEMORY: Final = regex("(?i)out of memory|insufficient memory|alloc")
 _PR_SET_PDEATHSIG: Final = 1
 NICENESS: Final = 5  # the kernel prefers who answers requests to who decodes pictures
+# The walk of a larger file may compute for 120 ms, and all other uploads would wait for the interpreter.
+SMALL_BYTES: Final = 256 * 1024
 MAX_ACCOUNT_PIXELS: Final = 150_000_000  # of one account, in a worker or waiting: some twenty seconds of work
 
 TOO_EXPENSIVE: Final = (
@@ -78,16 +84,21 @@ class Share:
 
 
 class Sandbox:
-    """At most `workers` children, `queue` jobs waiting, and no account on more than half of the children."""
+    """At most `workers` children, `queue` jobs waiting, and no account on more than half of the children.
+
+    One more child walks large files, so that no walk waits for a picture.
+    """
 
     def __init__(self, workers: int, queue: int, limits: Limits) -> None:
         self._workers = workers
         self._queue = queue
         self._limits = limits
         self._free = CapacityLimiter(workers)
-        self._processes = CapacityLimiter(
-            workers
-        )  # to_process asks for one: ours is taken before its clock starts
+        self._walker = CapacityLimiter(1)
+        # Each account's files are walked one after the other: nobody waits for all of another's.
+        self._walks: WeakValueDictionary[str, CapacityLimiter] = WeakValueDictionary()
+        # to_process asks for one: ours is taken before its clock starts
+        self._processes = CapacityLimiter(workers + 1)
         self._share = max(1, workers // 2)
         self._shares: dict[str, Share] = {}
         self._jobs = 0
@@ -96,11 +107,19 @@ class Sandbox:
     async def start(self) -> None:
         """Start every worker and let it import libvips, so that no upload waits for that."""
         async with anyio.create_task_group() as group:
-            for _ in range(self._workers):
+            for _ in range(self._workers + 1):
                 group.start_soon(self._warm)
 
     async def _warm(self) -> None:
         await to_process.run_sync(_warm, cancellable=True, limiter=self._processes)
+
+    async def inspect(self, account_id: str, source: Path) -> Inspected:
+        """The container walk of the file `source`: returns and raises as it does, or Unavailable."""
+        if source.stat().st_size <= SMALL_BYTES:
+            return await to_thread.run_sync(inspect, source)
+        turn = self._walks.setdefault(account_id, CapacityLimiter(1))
+        async with turn, self._walker:
+            return await self._in_worker(_walk, source, self._limits)
 
     async def render(self, account_id: str, source: Path, inspected: Inspected, folder: Path) -> list["Made"]:
         """Every rendition of the picture in `source`, as files in `folder`.
@@ -109,7 +128,7 @@ class Sandbox:
         """
         async with self._turn(account_id, inspected.width * inspected.height):
             with SECONDS.time():
-                result = await self._run(source, inspected, folder)
+                result = await self._in_worker(_work, source, inspected, folder, self._limits)
         if isinstance(result, Refused):
             if result.ours:
                 ENDED.labels("memory").inc()
@@ -119,12 +138,10 @@ class Sandbox:
         ENDED.labels("made").inc()
         return result
 
-    async def _run(self, source: Path, inspected: Inspected, folder: Path) -> "list[Made] | Refused":
+    async def _in_worker(self, work: Callable[[*Arguments], R], *arguments: *Arguments) -> R:
         try:
             with anyio.fail_after(self._limits.deadline_seconds):
-                return await to_process.run_sync(
-                    _work, source, inspected, folder, self._limits, cancellable=True, limiter=self._processes
-                )
+                return await to_process.run_sync(work, *arguments, cancellable=True, limiter=self._processes)
         except TimeoutError:
             ENDED.labels("deadline").inc()
             raise Unavailable(TOO_EXPENSIVE) from None
@@ -179,6 +196,13 @@ def _warm() -> None:
     if not pyvips.API_mode:
         raise RuntimeError("pyvips is not in API mode: install pyvips[binary]")
     pyvips.cache_set_max(0)
+
+
+def _walk(source: Path, limits: Limits) -> Inspected:
+    """The container walk, in a worker."""
+    _warm()
+    _confine(limits)
+    return inspect(source)
 
 
 def _work(source: Path, inspected: Inspected, folder: Path, limits: Limits) -> "list[Made] | Refused":

@@ -6,11 +6,9 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from weakref import WeakValueDictionary
 
 import anyio.to_thread
 import msgspec
-from anyio import CapacityLimiter
 from prometheus_client import Counter, Gauge
 
 from libs import errors
@@ -25,7 +23,6 @@ from services.ingest.failpoints import Failpoints
 from services.ingest.form import Form
 from services.ingest.idempotency import Attempt, Claims, fingerprint
 from services.ingest.images import AccountClosed, Image, Images, LimitReached
-from services.ingest.inspect import inspect
 from services.ingest.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -100,8 +97,6 @@ class Uploads:
         self._objects = objects
         self._deletions = deletions
         self._sandbox = sandbox
-        # Each account's files are walked one after the other: nobody waits for the walk of another's 10 MB.
-        self._inspections: WeakValueDictionary[str, CapacityLimiter] = WeakValueDictionary()
         self._claims = claims
         self._reach = failpoints.reach
         self._usage = usage
@@ -157,8 +152,7 @@ class Uploads:
 
         Raises InvalidImage and its like for the picture, Unavailable for a part that is down; leaves nothing.
         """
-        turn = self._inspections.setdefault(identity.account_id, CapacityLimiter(1))
-        inspected = await anyio.to_thread.run_sync(inspect, source, limiter=turn)
+        inspected = await self._sandbox.inspect(identity.account_id, source)
         self._reach("inspected")
         image_id = new_image_id()
         try:

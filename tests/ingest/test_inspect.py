@@ -18,7 +18,7 @@ from services.ingest.inspect import (
     InvalidImage,
     inspect,
 )
-from tests import pictures
+from tests import forgeries, pictures
 
 Walk = Callable[[bytes], tuple[Inspected, bytes]]
 Make = Callable[[], bytes]
@@ -147,6 +147,21 @@ def test_a_png_of_an_impossible_depth_is_refused(walk: Walk, depth: int, colour:
         [pictures.header(1, 1, depth, colour), pictures.chunk(b"IDAT"), pictures.chunk(b"IEND")]
     )
     assert "INVALID_IMAGE_FORMAT" in refusal(walk, data)
+
+
+@pytest.mark.parametrize("interlace", [False, True])
+@pytest.mark.parametrize(
+    ("width", "height", "bits"), [(1, 12_000, 1), (8, 12_000, 1), (12_000, 3, 8), (500, 400, 8)]
+)
+def test_a_png_that_is_stored_and_not_compressed_passes(
+    walk: Walk, width: int, height: int, bits: int, interlace: bool
+) -> None:
+    data = pictures.png(width, height, bands=1, compression=0, bitdepth=bits, interlace=interlace)
+    assert walk(data)[0].height == height
+
+
+def test_a_png_of_more_data_than_its_picture_can_need_is_refused(walk: Walk) -> None:
+    assert "more data than its picture" in refusal(walk, forgeries.png_without_end())
 
 
 def test_a_profile_that_inflates_past_its_limit_is_refused(walk: Walk) -> None:

@@ -9,16 +9,17 @@ import warnings
 from pathlib import Path
 
 import anyio
+import msgspec
 import psutil
 import pytest
 import pyvips
 from anyio import to_process
 
-from libs.errors import Unavailable
+from libs.errors import ApiError, Unavailable
 from libs.pictures import FULL, Format
 from services.ingest.inspect import InvalidImage, inspect
 from services.ingest.renditions import Made
-from services.ingest.sandbox import Limits, Sandbox
+from services.ingest.sandbox import SMALL_BYTES, Limits, Sandbox
 from tests import pictures
 
 # A worker that was killed is dropped by anyio with its pipes open, to be found by the garbage collector.
@@ -192,6 +193,49 @@ async def test_one_account_leaves_half_of_the_workers_to_others(tmp_path: Path) 
         await anyio.sleep(0.01)
         group.start_soon(one, "small", 0, 40)
     assert order.index("small") < 3
+
+
+async def test_a_large_file_is_walked_in_a_worker_with_the_same_result(tmp_path: Path) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(pictures.png())
+    large.write_bytes(pictures.png(600, 600, compression=0))
+    sandbox = Sandbox(1, 4, LIMITS)
+    for source in (small, large):
+        assert await sandbox.inspect("a", source) == inspect(source)
+    no_time_for_a_worker = Sandbox(1, 4, msgspec.structs.replace(LIMITS, deadline_seconds=0.000_001))
+    assert await no_time_for_a_worker.inspect("a", small) == inspect(small)
+    with pytest.raises(Unavailable):
+        await no_time_for_a_worker.inspect("a", large)
+
+
+@pytest.mark.parametrize("code", ["INVALID_IMAGE_FORMAT", "IMAGE_DIMENSIONS_TOO_LARGE"])
+async def test_a_large_file_is_refused_as_a_small_one_is(tmp_path: Path, code: str) -> None:
+    size = 12_001 if code == "IMAGE_DIMENSIONS_TOO_LARGE" else 0
+    refused = []
+    for length in (0, 2 * SMALL_BYTES):
+        source = tmp_path / str(length)
+        source.write_bytes(pictures.png_of([pictures.header(size, 1)]) + bytes(length))
+        with pytest.raises(ApiError) as caught:
+            await Sandbox(1, 4, LIMITS).inspect("a", source)
+        refused.append((caught.value.problem.code, caught.value.details))
+    assert refused[0] == refused[1]
+    assert refused[0][0] == code
+
+
+async def test_no_account_waits_for_more_than_one_walk_of_another(tmp_path: Path) -> None:
+    source = tmp_path / "large"
+    source.write_bytes(pictures.png(600, 600, compression=0))
+    sandbox = Sandbox(1, 4, LIMITS)
+    order: list[str] = []
+
+    async def one(account: str) -> None:
+        await sandbox.inspect(account, source)
+        order.append(account)
+
+    async with anyio.create_task_group() as group:
+        for account in "aaab":
+            group.start_soon(one, account)
+    assert order == ["a", "b", "a", "a"]
 
 
 async def test_bytes_after_the_end_do_not_change_the_picture(tmp_path: Path) -> None:

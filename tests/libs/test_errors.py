@@ -1,4 +1,5 @@
 import json
+import pickle
 from typing import Any
 
 import pytest
@@ -73,6 +74,16 @@ def test_details_and_headers_are_of_the_case() -> None:
 
 def test_what_is_unavailable_says_when_to_come_back() -> None:
     assert Unavailable(retry_seconds=7).response().headers["retry-after"] == "7"
+
+
+def test_an_error_that_comes_from_another_process_is_answered_as_it_was_raised() -> None:
+    for error in (Unavailable("Wait", retry_seconds=7), ApiError(errors.INVALID_IMAGE_FORMAT, "Cut short")):
+        copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        assert (copy.response().status_code, copy.response().raw_headers, parsed(copy)) == (
+            error.response().status_code,
+            error.response().raw_headers,
+            parsed(error),
+        )
 
 
 def test_a_challenge_names_an_error_only_where_a_key_was_sent() -> None:
