@@ -16,6 +16,7 @@ from libs.service import configure_logging, create_app
 from libs.settings import load
 from libs.usage import open_usage, refuse
 from services.ingest import inner
+from services.ingest.admission import Admission
 from services.ingest.deletions import Deletions
 from services.ingest.edges import open_edges
 from services.ingest.failpoints import Failpoints
@@ -23,14 +24,14 @@ from services.ingest.idempotency import Claims
 from services.ingest.images import Images
 from services.ingest.janitor import Janitor
 from services.ingest.routes import ROUTES, State
-from services.ingest.sandbox import Limits, Sandbox
+from services.ingest.sandbox import Limits, open_sandbox
 from services.ingest.settings import Settings
 from services.ingest.spool import open_spool
 from services.ingest.uploads import Uploads
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-# The walk of a file that is not large keeps a thread computing, for up to 3 ms. Every read, write and fsync of the
-# others asks for the interpreter's lock again afterwards, and waits this long for it, not the 5 ms of Python's choice.
+# The walk of a small file computes in a thread for up to 3 ms. Every read, write and fsync of the others asks
+# for the interpreter's lock again afterwards, and waits this long for it, not the 5 ms of Python's choice.
 SWITCH_SECONDS: Final = 0.0005
 
 
@@ -45,12 +46,9 @@ def main() -> Starlette:
 def build(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[State]:
-        sandbox = Sandbox(
-            settings.box_workers,
-            settings.box_queue,
-            Limits(settings.box_deadline_seconds, settings.box_cpu_seconds, settings.box_memory_bytes),
-        )
+        limits = Limits(settings.box_deadline_seconds, settings.box_cpu_seconds, settings.box_memory_bytes)
         async with (
+            open_sandbox(settings.box_workers, settings.box_queue, limits) as sandbox,
             open_spool(settings.spool_dir) as spool,
             open_database(
                 settings.database_url, "ingest", MIGRATIONS, settings.database_timeout_seconds
@@ -71,7 +69,6 @@ def build(settings: Settings) -> Starlette:
                 claims,
                 Failpoints(settings.failpoints_dir),
                 usage,
-                at_once=settings.box_workers + settings.box_queue,
             )
             janitor = asyncio.create_task(
                 Janitor(images, deletions, settings.janitor_seconds, settings.pending_seconds).run()
@@ -79,6 +76,7 @@ def build(settings: Settings) -> Starlette:
             yield State(
                 checks={"postgres": database.ready, "objects": objects.ready},
                 signer=Signer(parse_secrets(settings.identity_secrets.reveal())),
+                admission=Admission(settings.box_workers + settings.box_queue, settings.box_workers),
                 uploads=uploads,
                 images=images,
                 deletions=deletions,

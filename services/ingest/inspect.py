@@ -50,8 +50,15 @@ class InvalidImage(ApiError):
         super().__init__(INVALID_IMAGE_FORMAT, f"Only JPEG, PNG, and WebP files are supported: {reason}")
 
 
-def inspect(path: Path) -> Inspected:
-    """Walk the file at `path`; raises InvalidImage or IMAGE_DIMENSIONS_TOO_LARGE."""
+class TooManyParts(InvalidImage):
+    """More segments or chunks than the walk was told to look at."""
+
+    def __init__(self) -> None:
+        super().__init__("the file is cut into too many parts")
+
+
+def inspect(path: Path, most_parts: int = MAX_PARTS) -> Inspected:
+    """Walk the file at `path`; raises InvalidImage (TooManyParts too) or IMAGE_DIMENSIONS_TOO_LARGE."""
     with path.open("rb") as file:
         try:
             data = mmap(file.fileno(), 0, access=ACCESS_READ)
@@ -59,17 +66,12 @@ def inspect(path: Path) -> Inspected:
             raise InvalidImage("the file is empty") from None
         with data:
             if data[:3] == b"\xff\xd8\xff":
-                return _Jpeg(data).walk()
+                return _Jpeg(data, most_parts).walk()
             if data[:8] == b"\x89PNG\r\n\x1a\n":
-                return _Png(data).walk()
+                return _Png(data, most_parts).walk()
             if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-                return _Webp(data).walk()
+                return _Webp(data, most_parts).walk()
             raise InvalidImage("the file begins like none of them")
-
-
-def _check_parts(count: int) -> None:
-    if count > MAX_PARTS:
-        raise InvalidImage("the file is cut into too many parts")
 
 
 def _check_size(width: int, height: int) -> None:
@@ -106,8 +108,9 @@ class _Jpeg:
     _ALONE: Final = frozenset((0x01, *range(0xD0, 0xD8)))  # no length follows
     _MARKER: Final = regex(rb"\xff[^\x00\xff\xd0-\xd7]")  # in coded data, neither stuffing nor restart
 
-    def __init__(self, data: mmap) -> None:
+    def __init__(self, data: mmap, most_parts: int) -> None:
         self.data = data
+        self.most_parts = most_parts
         self.ranges = _Ranges()
         self.size: tuple[int, int] | None = None
         self.segments = 0
@@ -142,7 +145,8 @@ class _Jpeg:
 
     def _segment(self, marker: int, start: int) -> int:
         self.segments += 1
-        _check_parts(self.segments)
+        if self.segments > self.most_parts:
+            raise TooManyParts
         if marker in self._ALONE:
             return start + 2
         if start + 4 > len(self.data):
@@ -199,8 +203,9 @@ class _Png:
     _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
     _DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 
-    def __init__(self, data: mmap) -> None:
+    def __init__(self, data: mmap, most_parts: int) -> None:
         self.data = data
+        self.most_parts = most_parts
         self.ranges = _Ranges()
         self.size: tuple[int, int] | None = None
         self.colour = 0
@@ -210,7 +215,8 @@ class _Png:
     def walk(self) -> Inspected:
         self.ranges.keep(0, 8)
         for count, (kind, start, end) in enumerate(self._chunks()):
-            _check_parts(count)
+            if count > self.most_parts:
+                raise TooManyParts
             if self.size is None and kind != b"IHDR":
                 raise InvalidImage("the PNG does not begin with its header")
             self._chunk(kind, start, end)
@@ -295,8 +301,9 @@ class _Png:
 class _Webp:
     _STILL: Final = frozenset((b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF", b"ANIM", b"ANMF"))
 
-    def __init__(self, data: mmap) -> None:
+    def __init__(self, data: mmap, most_parts: int) -> None:
         self.data = data
+        self.most_parts = most_parts
         self.ranges = _Ranges()
         self.size: tuple[int, int] | None = None
         self.seen: set[bytes] = set()
@@ -304,7 +311,8 @@ class _Webp:
     def walk(self) -> Inspected:
         kept_bytes = 4
         for count, (kind, start, end) in enumerate(self._chunks()):
-            _check_parts(count)
+            if count > self.most_parts:
+                raise TooManyParts
             if self._wanted(kind, start, end):
                 self.seen.add(kind)
                 self.ranges.keep(start, end)

@@ -18,6 +18,7 @@ from libs.identity import Identity, Signer
 from libs.pictures import is_image_id
 from libs.usage import Usage
 from services.ingest import idempotency
+from services.ingest.admission import Admission
 from services.ingest.deletions import Deletions, Purged
 from services.ingest.form import read_form
 from services.ingest.idempotency import parse_key
@@ -33,6 +34,7 @@ MAX_LIMIT: Final = 100
 
 class State(service.State):
     signer: Signer
+    admission: Admission
     uploads: Uploads
     images: Images
     deletions: Deletions
@@ -44,14 +46,15 @@ class State(service.State):
 async def upload(request: Request[State]) -> Response:
     """POST /v1/upload"""
     caller = _caller(request)
-    uploads, spool_dir = request.state["uploads"], request.state["spool"]
-    with uploads.place(caller.account_id), tempfile.TemporaryDirectory(dir=spool_dir) as name:
-        source, folder = Path(name, "source"), Path(name, "renditions")
-        folder.mkdir()
-        with source.open("wb") as spool:
-            form = await read_form(request.headers.get("content-type"), _body(request), spool)
-        key = parse_key(request.headers.getlist(idempotency.HEADER))
-        image = await uploads.take_once(caller, parse(form), source, folder, key)
+    admission, uploads = request.state["admission"], request.state["uploads"]
+    async with admission.admit(caller.account_id, int(request.headers.get("content-length", 0))):
+        with tempfile.TemporaryDirectory(dir=request.state["spool"]) as name:
+            source, folder = Path(name, "source"), Path(name, "renditions")
+            folder.mkdir()
+            with source.open("wb") as spool:
+                form = await read_form(request.headers.get("content-type"), _body(request), spool)
+            key = parse_key(request.headers.getlist(idempotency.HEADER))
+            image = await uploads.take_once(caller, parse(form), source, folder, key)
     request.state["usage"].count(caller.account_id, UPLOADS)
     return _json({"success": True} | _describe(image, request))
 

@@ -1,11 +1,9 @@
 """The box: child processes that walk and decode what a client sent, and may die of it."""
 
-import ctypes
 import os
 import resource
-import signal
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from re import compile as regex
 from typing import TYPE_CHECKING, Final, TypeVar, TypeVarTuple
@@ -13,13 +11,14 @@ from weakref import WeakValueDictionary
 
 import anyio
 import msgspec
-from anyio import BrokenWorkerProcess, CapacityLimiter, to_process, to_thread
-from prometheus_client import Gauge, Histogram
+from anyio import BrokenWorkerProcess, CapacityLimiter, to_thread
+from prometheus_client import Counter, Gauge, Histogram
 
 from libs.errors import Unavailable
 from libs.metrics import counter
 from libs.pictures import MAX_SIDE
-from services.ingest.inspect import Inspected, InvalidImage, inspect
+from services.ingest.inspect import Inspected, InvalidImage, TooManyParts, inspect
+from services.ingest.workers import Workers, open_idle_workers
 
 if TYPE_CHECKING:
     from services.ingest.renditions import Made
@@ -36,6 +35,9 @@ SECONDS: Final = Histogram(
     "box_seconds", "Seconds in a worker", buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 )
 JOBS_NOW: Final = Gauge("box_jobs", "Jobs in a worker or waiting for one")
+STARVED: Final = Counter(
+    "box_starved_total", "Jobs begun anew at the usual priority, because no core was idle for long enough"
+)
 JOBS_LIMIT: Final = Gauge("box_jobs_limit", "Jobs that this process takes at a time")
 
 CHILD_ENVIRONMENT: Final = {
@@ -45,10 +47,12 @@ CHILD_ENVIRONMENT: Final = {
 }
 # libvips, libpng and libjpeg in their own words.
 OUT_OF_MEMORY: Final = regex("(?i)out of memory|insufficient memory|alloc")
-_PR_SET_PDEATHSIG: Final = 1
-NICENESS: Final = 5  # the kernel prefers who answers requests to who decodes pictures
-# The walk of a larger file may compute for 120 ms, and all other uploads would wait for the interpreter.
+# What is larger computes for tenths of a second, or for seconds: on cores that nothing else wants, so that
+# small pictures take as long beside it as without it.
 SMALL_BYTES: Final = 256 * 1024
+SMALL_PIXELS: Final = 1_500_000
+FEW_PARTS: Final = 200  # looked at in 0.5 ms; a file of 40 KB can be cut into 9,900, which take 20
+WALK_IDLE_SECONDS: Final = 1.0
 MAX_ACCOUNT_PIXELS: Final = 150_000_000  # of one account, in a worker or waiting: some twenty seconds of work
 
 TOO_EXPENSIVE: Final = (
@@ -60,11 +64,16 @@ QUEUE_FULL: Final = (
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Of one job: wall time, processor time, and address space."""
+    """Of one job: wall time, processor time, and address space.
+
+    A large one has `idle_seconds` a megapixel on idle cores, and then the rest of its deadline at the usual
+    priority.
+    """
 
     deadline_seconds: float
     cpu_seconds: int
     memory_bytes: int
+    idle_seconds: float = 0.3
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -84,51 +93,54 @@ class Share:
 
 
 class Sandbox:
-    """At most `workers` children, `queue` jobs waiting, and no account on more than half of the children.
+    """At most `workers` children for small pictures and as many for large ones, `queue` jobs waiting.
 
-    One more child walks large files, so that no walk waits for a picture.
+    No account is on more than half of them. One more child walks large files: no walk waits for a picture.
     """
 
-    def __init__(self, workers: int, queue: int, limits: Limits) -> None:
-        self._workers = workers
-        self._queue = queue
+    def __init__(self, workers: int, queue: int, limits: Limits, idle_workers: Workers) -> None:
+        self._most_jobs = workers + queue
         self._limits = limits
-        self._free = CapacityLimiter(workers)
+        self._workers = Workers(workers)
+        self._idle_workers = idle_workers
+        # Taken before the clock of a job starts.
+        self._small = CapacityLimiter(workers)
+        self._large = CapacityLimiter(workers)
         self._walker = CapacityLimiter(1)
         # Each account's files are walked one after the other: nobody waits for all of another's.
         self._walks: WeakValueDictionary[str, CapacityLimiter] = WeakValueDictionary()
-        # to_process asks for one: ours is taken before its clock starts
-        self._processes = CapacityLimiter(workers + 1)
         self._share = max(1, workers // 2)
         self._shares: dict[str, Share] = {}
         self._jobs = 0
-        JOBS_LIMIT.set(workers + queue)
+        JOBS_LIMIT.set(self._most_jobs)
 
     async def start(self) -> None:
         """Start every worker and let it import libvips, so that no upload waits for that."""
         async with anyio.create_task_group() as group:
-            for _ in range(self._workers + 1):
-                group.start_soon(self._warm)
-
-    async def _warm(self) -> None:
-        await to_process.run_sync(_warm, cancellable=True, limiter=self._processes)
+            group.start_soon(self._workers.start, _warm)
+            group.start_soon(self._idle_workers.start, _warm)
 
     async def inspect(self, account_id: str, source: Path) -> Inspected:
         """The container walk of the file `source`: returns and raises as it does, or Unavailable."""
         if source.stat().st_size <= SMALL_BYTES:
-            return await to_thread.run_sync(inspect, source)
+            # Here, without the millisecond of a worker. What takes longer would hold up everybody's requests.
+            with suppress(TooManyParts):
+                return await to_thread.run_sync(inspect, source, FEW_PARTS)
         turn = self._walks.setdefault(account_id, CapacityLimiter(1))
         async with turn, self._walker:
-            return await self._in_worker(_walk, source, self._limits)
+            return await self._in_worker(WALK_IDLE_SECONDS, _walk, source, self._limits)
 
     async def render(self, account_id: str, source: Path, inspected: Inspected, folder: Path) -> list["Made"]:
         """Every rendition of the picture in `source`, as files in `folder`.
 
         Raises InvalidImage where it does not decode, Unavailable where our own limits end it.
         """
-        async with self._turn(account_id, inspected.width * inspected.height):
+        pixels = inspected.width * inspected.height
+        large = pixels > SMALL_PIXELS or source.stat().st_size > SMALL_BYTES
+        idle_seconds = self._limits.idle_seconds * pixels / 1_000_000 if large else 0
+        async with self._turn(account_id, pixels, self._large if large else self._small):
             with SECONDS.time():
-                result = await self._in_worker(_work, source, inspected, folder, self._limits)
+                result = await self._in_worker(idle_seconds, _work, source, inspected, folder, self._limits)
         if isinstance(result, Refused):
             if result.ours:
                 ENDED.labels("memory").inc()
@@ -138,10 +150,16 @@ class Sandbox:
         ENDED.labels("made").inc()
         return result
 
-    async def _in_worker(self, work: Callable[[*Arguments], R], *arguments: *Arguments) -> R:
+    async def _in_worker(
+        self, idle_seconds: float, work: Callable[[*Arguments], R], *arguments: *Arguments
+    ) -> R:
         try:
             with anyio.fail_after(self._limits.deadline_seconds):
-                return await to_process.run_sync(work, *arguments, cancellable=True, limiter=self._processes)
+                if idle_seconds:
+                    with anyio.move_on_after(idle_seconds):
+                        return await self._idle_workers.run(work, *arguments)
+                    STARVED.inc()
+                return await self._workers.run(work, *arguments)
         except TimeoutError:
             ENDED.labels("deadline").inc()
             raise Unavailable(TOO_EXPENSIVE) from None
@@ -150,13 +168,13 @@ class Sandbox:
             raise Unavailable(TOO_EXPENSIVE) from error
 
     @asynccontextmanager
-    async def _turn(self, account_id: str, pixels: int) -> AsyncGenerator[None]:
+    async def _turn(self, account_id: str, pixels: int, free: CapacityLimiter) -> AsyncGenerator[None]:
         """Wait for this account's share, then for a worker: so one account cannot keep the others waiting.
 
         What would wait for longer than its client does is refused now: jobs are counted, and their pixels.
         """
         share = self._shares.get(account_id) or Share(self._share)
-        full = self._jobs >= self._workers + self._queue
+        full = self._jobs >= self._most_jobs
         if full or (share.jobs and share.pixels + pixels > MAX_ACCOUNT_PIXELS):
             ENDED.labels("queue full").inc()
             raise Unavailable(QUEUE_FULL)
@@ -166,7 +184,7 @@ class Sandbox:
         self._jobs += 1
         JOBS_NOW.set(self._jobs)
         try:
-            async with share.limiter, self._free:
+            async with share.limiter, free:
                 yield
         finally:
             self._jobs -= 1
@@ -175,6 +193,12 @@ class Sandbox:
             share.pixels -= pixels
             if not share.jobs:
                 del self._shares[account_id]
+
+
+@asynccontextmanager
+async def open_sandbox(workers: int, queue: int, limits: Limits) -> AsyncGenerator[Sandbox]:
+    async with open_idle_workers(workers + 1) as idle_workers:
+        yield Sandbox(workers, queue, limits, idle_workers)
 
 
 def _confine(limits: Limits) -> None:
@@ -187,9 +211,7 @@ def _confine(limits: Limits) -> None:
 
 
 def _warm() -> None:
-    """First thing in a worker: it dies with its parent, and libvips reads its settings once, at import."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    """First thing in a worker: libvips reads its settings once, at import."""
     os.environ.update(CHILD_ENVIRONMENT)
     import pyvips
 

@@ -1,15 +1,12 @@
 """An upload, from the spooled form to the picture that everyone can see."""
 
 import asyncio
-import collections
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 import msgspec
-from prometheus_client import Counter, Gauge
 
 from libs import errors
 from libs.errors import ApiError, InvalidApiKey, Unavailable
@@ -32,15 +29,7 @@ if TYPE_CHECKING:
 IMAGES: Final = "images"
 BYTES: Final = "bytes"
 MAX_USER_ID_LENGTH: Final = 255
-TOO_MANY: Final = (
-    "Too many uploads are being processed; wait for the seconds in Retry-After and send it again"
-)
 
-UNDER_WAY: Final = Gauge("uploads_under_way", "Uploads from the first byte of the form to the answer")
-LIMIT: Final = Gauge("uploads_under_way_limit", "Uploads that this process takes at a time")
-REFUSALS: Final = Counter(
-    "upload_refusals_total", "Uploads refused because as many as we take were under way"
-)
 CLEANUPS: Final = counter(
     "upload_cleanups_total",
     "Failed uploads by how their traces were removed",
@@ -91,7 +80,6 @@ class Uploads:
         claims: Claims,
         failpoints: Failpoints,
         usage: Usage,
-        at_once: int,
     ) -> None:
         self._images = images
         self._objects = objects
@@ -101,32 +89,6 @@ class Uploads:
         self._reach = failpoints.reach
         self._usage = usage
         self._cleanups: set[asyncio.Task[None]] = set()
-        self._at_once = at_once
-        LIMIT.set(at_once)
-        self._under_way: collections.Counter[str] = collections.Counter()  # by account
-
-    @contextmanager
-    def place(self, account_id: str) -> Iterator[None]:
-        """One of the uploads that are taken at a time; raises Unavailable where there is none.
-
-        At the door, so that one too many costs neither the disk nor the time of those that were let in. No
-        account has more than half of the places.
-        """
-        total, mine = self._under_way.total(), self._under_way[account_id]
-        if total >= self._at_once or mine >= max(1, self._at_once // 2):
-            REFUSALS.inc()
-            raise Unavailable(TOO_MANY, retry_seconds=1)
-        self._count(account_id, 1)
-        try:
-            yield
-        finally:
-            self._count(account_id, -1)
-
-    def _count(self, account_id: str, change: int) -> None:
-        self._under_way[account_id] += change
-        if not self._under_way[account_id]:
-            del self._under_way[account_id]
-        UNDER_WAY.set(self._under_way.total())
 
     async def take_once(
         self, identity: Identity, upload: Upload, source: Path, folder: Path, key: str | None

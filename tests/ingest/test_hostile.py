@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from libs.pictures import FULL, best_rung
 from services.ingest import raw_alpha
 from services.ingest.inspect import Inspected, inspect
 from services.ingest.renditions import Made
-from services.ingest.sandbox import MAX_ACCOUNT_PIXELS, Limits, Sandbox
+from services.ingest.sandbox import MAX_ACCOUNT_PIXELS, Limits, Sandbox, open_sandbox
 from services.transform.masters import Master
 from services.transform.options import Options, resolve
 from services.transform.render import render
@@ -38,10 +39,10 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def box() -> Sandbox:
-    sandbox = Sandbox(1, 4, LIMITS)
-    await sandbox.start()
-    return sandbox
+async def box() -> AsyncGenerator[Sandbox]:
+    async with open_sandbox(1, 4, LIMITS) as sandbox:
+        await sandbox.start()
+        yield sandbox
 
 
 class Taken:
@@ -150,34 +151,34 @@ async def test_memory_that_ends_while_we_encode_is_not_the_pictures_fault(tmp_pa
     source = tmp_path / "source"
     source.write_bytes(data)
     for megabytes in range(180, 700, 20):
-        box = Sandbox(1, 4, Limits(60, 20, megabytes * 1_000_000))
-        try:
-            await box.render("a", source, inspect(source), tmp_path)
-        except Unavailable:
-            continue
-        break
+        async with open_sandbox(1, 4, Limits(60, 20, megabytes * 1_000_000)) as box:
+            try:
+                await box.render("a", source, inspect(source), tmp_path)
+            except Unavailable:
+                continue
+            break
     assert megabytes < 700
 
 
 async def test_one_account_gets_no_more_pixels_into_the_queue_than_are_done_in_time(tmp_path: Path) -> None:
-    box = Sandbox(2, 20, LIMITS)
-    await box.start()
-    data = flat.png(*forgeries.LARGEST, 1, 0)
-    ends: list[tuple[str, bool]] = []
+    async with open_sandbox(2, 20, LIMITS) as box:
+        await box.start()
+        data = flat.png(*forgeries.LARGEST, 1, 0)
+        ends: list[tuple[str, bool]] = []
 
-    async def one(account: str, number: int, picture: bytes) -> None:
-        folder = tmp_path / f"{account} {number}"
-        folder.mkdir()
-        try:
-            ends.append((account, bool((await take(picture, box, folder, account)).made)))
-        except Unavailable:
-            ends.append((account, False))
+        async def one(account: str, number: int, picture: bytes) -> None:
+            folder = tmp_path / f"{account} {number}"
+            folder.mkdir()
+            try:
+                ends.append((account, bool((await take(picture, box, folder, account)).made)))
+            except Unavailable:
+                ends.append((account, False))
 
-    async with anyio.create_task_group() as group:
-        for number in range(MAX_ACCOUNT_PIXELS // 50_000_000 + 2):
-            group.start_soon(one, "greedy", number, data)
-        group.start_soon(one, "small", 0, pictures.png())
-    assert Counter(ends) == {("greedy", True): 3, ("greedy", False): 2, ("small", True): 1}
+        async with anyio.create_task_group() as group:
+            for number in range(MAX_ACCOUNT_PIXELS // 50_000_000 + 2):
+                group.start_soon(one, "greedy", number, data)
+            group.start_soon(one, "small", 0, pictures.png())
+        assert Counter(ends) == {("greedy", True): 3, ("greedy", False): 2, ("small", True): 1}
 
 
 async def test_every_file_of_pngsuite_is_taken_or_refused_by_its_name(box: Sandbox, tmp_path: Path) -> None:

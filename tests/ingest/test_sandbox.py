@@ -3,9 +3,12 @@
 import gc
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import anyio
@@ -19,7 +22,7 @@ from libs.errors import ApiError, Unavailable
 from libs.pictures import FULL, Format
 from services.ingest.inspect import InvalidImage, inspect
 from services.ingest.renditions import Made
-from services.ingest.sandbox import SMALL_BYTES, Limits, Sandbox
+from services.ingest.sandbox import SMALL_BYTES, Limits, Sandbox, open_sandbox
 from tests import pictures
 
 # A worker that was killed is dropped by anyio with its pipes open, to be found by the garbage collector.
@@ -29,12 +32,24 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
+CORES = os.cpu_count() or 1
+NewSandbox = Callable[..., Awaitable[Sandbox]]
 LIMITS = Limits(deadline_seconds=20, cpu_seconds=20, memory_bytes=1_500_000_000)
 
 
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+async def new_sandbox() -> AsyncGenerator[NewSandbox]:
+    async with AsyncExitStack() as stack:
+
+        async def new(workers: int = 1, queue: int = 4, limits: Limits = LIMITS) -> Sandbox:
+            return await stack.enter_async_context(open_sandbox(workers, queue, limits))
+
+        yield new
 
 
 def teardown_module() -> None:
@@ -47,10 +62,25 @@ def teardown_module() -> None:
 
 
 async def render(data: bytes, folder: Path, sandbox: Sandbox | None = None, account: str = "a") -> list[Made]:
+    if sandbox is None:
+        async with open_sandbox(1, 4, LIMITS) as sandbox:
+            return await render(data, folder, sandbox, account)
     made = Path(tempfile.mkdtemp(dir=folder))
     source = made / "source"
     source.write_bytes(data)
-    return await (sandbox or Sandbox(1, 4, LIMITS)).render(account, source, inspect(source), made)
+    return await sandbox.render(account, source, inspect(source), made)
+
+
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """Every core has more to do than it can."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * CORES)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 def opened(made: list[Made]) -> pyvips.Image:
@@ -126,20 +156,22 @@ async def test_nothing_but_pixels_comes_out(kind: Format, tmp_path: Path) -> Non
     assert not {field for field in result.get_fields() if "exif" in field or "xmp" in field or "icc" in field}
 
 
-async def test_our_own_limits_are_never_called_an_invalid_picture(tmp_path: Path) -> None:
+async def test_our_own_limits_are_never_called_an_invalid_picture(
+    tmp_path: Path, new_sandbox: NewSandbox
+) -> None:
     big = pictures.png(4000, 4000)
     for limits in (
         Limits(deadline_seconds=0.05, cpu_seconds=20, memory_bytes=1_500_000_000),
         Limits(deadline_seconds=20, cpu_seconds=20, memory_bytes=60_000_000),
     ):
-        sandbox = Sandbox(1, 4, limits)
+        sandbox = await new_sandbox(limits=limits)
         with pytest.raises(Unavailable, match="more time or memory than we give"):
             await render(big, tmp_path, sandbox)
     assert await render(pictures.png(), tmp_path)
 
 
-async def test_a_worker_that_dies_costs_one_upload(tmp_path: Path) -> None:
-    sandbox = Sandbox(1, 4, LIMITS)
+async def test_a_worker_that_dies_costs_one_upload(tmp_path: Path, new_sandbox: NewSandbox) -> None:
+    sandbox = await new_sandbox()
     await sandbox.start()
     pid = await to_process.run_sync(os.getpid)
     async with anyio.create_task_group() as group:
@@ -157,8 +189,10 @@ async def test_a_worker_that_dies_costs_one_upload(tmp_path: Path) -> None:
     assert await render(pictures.png(), tmp_path, sandbox)
 
 
-async def test_a_full_queue_refuses_at_once_and_finishes_what_it_took(tmp_path: Path) -> None:
-    sandbox = Sandbox(1, 1, LIMITS)
+async def test_a_full_queue_refuses_at_once_and_finishes_what_it_took(
+    tmp_path: Path, new_sandbox: NewSandbox
+) -> None:
+    sandbox = await new_sandbox(1, 1)
     ends: list[str] = []
 
     async def one(number: int) -> None:
@@ -176,8 +210,10 @@ async def test_a_full_queue_refuses_at_once_and_finishes_what_it_took(tmp_path: 
     assert sorted(ends) == ["made", "made", "refused", "refused", "refused"]
 
 
-async def test_one_account_leaves_half_of_the_workers_to_others(tmp_path: Path) -> None:
-    sandbox = Sandbox(2, 20, LIMITS)
+async def test_one_account_leaves_half_of_the_workers_to_others(
+    tmp_path: Path, new_sandbox: NewSandbox
+) -> None:
+    sandbox = await new_sandbox(2, 20)
     await sandbox.start()
     order: list[str] = []
 
@@ -189,43 +225,55 @@ async def test_one_account_leaves_half_of_the_workers_to_others(tmp_path: Path) 
 
     async with anyio.create_task_group() as group:
         for number in range(6):
-            group.start_soon(one, "greedy", number, 1500)
+            group.start_soon(one, "greedy", number, 1200)
         await anyio.sleep(0.01)
         group.start_soon(one, "small", 0, 40)
     assert order.index("small") < 3
 
 
-async def test_a_large_file_is_walked_in_a_worker_with_the_same_result(tmp_path: Path) -> None:
+async def test_a_file_that_is_large_or_of_many_parts_is_walked_in_a_worker_with_the_same_result(
+    tmp_path: Path, new_sandbox: NewSandbox
+) -> None:
     small, large = tmp_path / "small", tmp_path / "large"
     small.write_bytes(pictures.png())
     large.write_bytes(pictures.png(600, 600, compression=0))
-    sandbox = Sandbox(1, 4, LIMITS)
-    for source in (small, large):
+    sandbox = await new_sandbox()
+    many_parts = tmp_path / "many parts"
+    many_parts.write_bytes(pictures.with_chunks(pictures.png(), [pictures.chunk(b"teXt", b"")] * 300))
+    for source in (small, large, many_parts):
         assert await sandbox.inspect("a", source) == inspect(source)
-    no_time_for_a_worker = Sandbox(1, 4, msgspec.structs.replace(LIMITS, deadline_seconds=0.000_001))
+    no_time_for_a_worker = await new_sandbox(
+        limits=msgspec.structs.replace(LIMITS, deadline_seconds=0.000_001)
+    )
     assert await no_time_for_a_worker.inspect("a", small) == inspect(small)
-    with pytest.raises(Unavailable):
-        await no_time_for_a_worker.inspect("a", large)
+    for source in (large, many_parts):
+        with pytest.raises(Unavailable):
+            await no_time_for_a_worker.inspect("a", source)
 
 
 @pytest.mark.parametrize("code", ["INVALID_IMAGE_FORMAT", "IMAGE_DIMENSIONS_TOO_LARGE"])
-async def test_a_large_file_is_refused_as_a_small_one_is(tmp_path: Path, code: str) -> None:
+async def test_a_large_file_is_refused_as_a_small_one_is(
+    tmp_path: Path, new_sandbox: NewSandbox, code: str
+) -> None:
     size = 12_001 if code == "IMAGE_DIMENSIONS_TOO_LARGE" else 0
+    sandbox = await new_sandbox()
     refused = []
     for length in (0, 2 * SMALL_BYTES):
         source = tmp_path / str(length)
         source.write_bytes(pictures.png_of([pictures.header(size, 1)]) + bytes(length))
         with pytest.raises(ApiError) as caught:
-            await Sandbox(1, 4, LIMITS).inspect("a", source)
+            await sandbox.inspect("a", source)
         refused.append((caught.value.problem.code, caught.value.details))
     assert refused[0] == refused[1]
     assert refused[0][0] == code
 
 
-async def test_no_account_waits_for_more_than_one_walk_of_another(tmp_path: Path) -> None:
+async def test_no_account_waits_for_more_than_one_walk_of_another(
+    tmp_path: Path, new_sandbox: NewSandbox
+) -> None:
     source = tmp_path / "large"
     source.write_bytes(pictures.png(600, 600, compression=0))
-    sandbox = Sandbox(1, 4, LIMITS)
+    sandbox = await new_sandbox()
     order: list[str] = []
 
     async def one(account: str) -> None:
@@ -236,6 +284,32 @@ async def test_no_account_waits_for_more_than_one_walk_of_another(tmp_path: Path
         for account in "aaab":
             group.start_soon(one, account)
     assert order == ["a", "b", "a", "a"]
+
+
+async def test_a_small_picture_waits_for_no_large_one(tmp_path: Path, new_sandbox: NewSandbox) -> None:
+    sandbox = await new_sandbox()
+    await sandbox.start()
+    order: list[str] = []
+
+    async def one(account: str, size: int) -> None:
+        await render(pictures.png(size, size), tmp_path, sandbox, account)
+        order.append(account)
+
+    async with anyio.create_task_group() as group:
+        for number in range(3):
+            group.start_soon(one, f"large {number}", 3000)
+        await anyio.sleep(0.01)
+        group.start_soon(one, "small", 40)
+    assert order[0] == "small"
+
+
+async def test_a_large_picture_is_made_though_no_core_is_ever_idle(
+    tmp_path: Path, new_sandbox: NewSandbox
+) -> None:
+    sandbox = await new_sandbox(limits=msgspec.structs.replace(LIMITS, idle_seconds=0.02))
+    await sandbox.start()
+    with busy_cores():
+        assert await render(pictures.png(5000, 5000), tmp_path, sandbox)
 
 
 async def test_bytes_after_the_end_do_not_change_the_picture(tmp_path: Path) -> None:

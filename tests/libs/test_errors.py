@@ -78,7 +78,7 @@ def test_what_is_unavailable_says_when_to_come_back() -> None:
 
 def test_an_error_that_comes_from_another_process_is_answered_as_it_was_raised() -> None:
     for error in (Unavailable("Wait", retry_seconds=7), ApiError(errors.INVALID_IMAGE_FORMAT, "Cut short")):
-        copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        copy = pickle.loads(pickle.dumps(error))
         assert (copy.response().status_code, copy.response().raw_headers, parsed(copy)) == (
             error.response().status_code,
             error.response().raw_headers,
