@@ -103,6 +103,7 @@ class Sandbox:
         self._limits = limits
         self._workers = Workers(workers)
         self._idle_workers = idle_workers
+        self._rescue = Workers(1)  # for what found no idle core, beside those for small pictures
         # Taken before the clock of a job starts.
         self._small = CapacityLimiter(workers)
         self._large = CapacityLimiter(workers)
@@ -159,6 +160,7 @@ class Sandbox:
                     with anyio.move_on_after(idle_seconds):
                         return await self._idle_workers.run(work, *arguments)
                     STARVED.inc()
+                    return await self._rescue.run(work, *arguments)
                 return await self._workers.run(work, *arguments)
         except TimeoutError:
             ENDED.labels("deadline").inc()

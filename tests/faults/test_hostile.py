@@ -2,9 +2,11 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import httpx2
@@ -29,7 +31,8 @@ CODES: Final = {
 }
 ATTACKS: Final = hostile.attacks()
 SAMPLE: Final = [attack for attack in ATTACKS if not attack.heavy][::8]
-SECONDS: Final = 30
+ROUNDS: Final = 5
+SECONDS: Final = 10
 MEGABYTE: Final = 1_000_000
 FULL = pytest.mark.faults
 
@@ -137,13 +140,29 @@ def upload(client: httpx2.Client, number: int) -> str:
     return outcome(siege.send(client, pictures.jpeg(400, 300, Q=60 + number % 30), f"user {number}"))
 
 
-def compare(claim: str, before: Load, during: Load, attacks: Counter[str]) -> None:
-    assert set(before.outcomes) == set(during.outcomes) == {"200"}, (before.outcomes, during.outcomes)
-    figures(f"{claim}: before", before.seconds)
-    figures(f"{claim}: meanwhile", during.seconds)
-    ratio = share(during.seconds, 0.99) / share(before.seconds, 0.99)
-    figure(f"{claim}: the p99 times", f"{ratio:.2f}, beside {dict(attacks)}")
-    assert ratio <= 2
+def compare(
+    claim: str, make_load: Callable[[], Load], attack: Callable[[], AbstractContextManager[Counter[str]]]
+) -> Counter[str]:
+    """The load alone and during the attack, in turn, so that slow moments of the machine fall on both.
+
+    What the attacks got. The bound is for the median of the rounds.
+    """
+    before, during, attacks, ratios = [], [], Counter[str](), []
+    for _ in range(ROUNDS):
+        alone = make_load().run_for(SECONDS)
+        with attack() as found:
+            meanwhile = make_load().run_for(SECONDS)
+        assert set(alone.outcomes) == set(meanwhile.outcomes) == {"200"}, (alone.outcomes, meanwhile.outcomes)
+        before += alone.seconds
+        during += meanwhile.seconds
+        attacks += found
+        ratios.append(share(meanwhile.seconds, 0.99) / share(alone.seconds, 0.99))
+    figures(f"{claim}: before", before)
+    figures(f"{claim}: meanwhile", during)
+    rounds = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    figure(f"{claim}: the p99 times", f"{median(ratios):.2f}, of {rounds}, beside {dict(attacks)}")
+    assert median(ratios) <= 2
+    return attacks
 
 
 @pytest.mark.faults
@@ -155,11 +174,12 @@ def test_anothers_small_uploads_take_at_most_twice_as_long_during_attacks(
     for number, attack in enumerate(one for one in ATTACKS if one.heavy == heavy):
         bodies.append(tmp_path / str(number))
         bodies[-1].write_bytes(attack.make())
-    before = Load(stack, upload, key=other_key, clients=2).run_for(SECONDS)
-    with attacking(stack, hostile_picture, stack.create_account("unlimited"), bodies) as attacks:
-        during = Load(stack, upload, key=other_key, clients=2).run_for(SECONDS)
-    claim = f"small uploads during {'the largest pictures' if heavy else 'small attacks'}"
-    compare(claim, before, during, attacks)
+    attacker = stack.create_account("unlimited")
+    attacks = compare(
+        f"small uploads during {'the largest pictures' if heavy else 'small attacks'}",
+        lambda: Load(stack, upload, key=other_key, clients=2),
+        lambda: attacking(stack, hostile_picture, attacker, bodies),
+    )
     assert set(attacks) <= {"200", "400", "503"}
 
 
@@ -170,10 +190,11 @@ def test_a_flood_of_unknown_keys_costs_a_known_one_at_most_twice_its_time(
     def known(client: httpx2.Client, _: int) -> str:
         return outcome(client.get("/v1/images?limit=1"))
 
-    before = Load(stack, known, key=other_key, clients=2).run_for(SECONDS)
-    with attacking(stack, unknown_key) as attacks:
-        during = Load(stack, known, key=other_key, clients=2).run_for(SECONDS)
-    compare("calls with a known key during a flood of unknown ones", before, during, attacks)
+    attacks = compare(
+        "calls with a known key during a flood of unknown ones",
+        lambda: Load(stack, known, key=other_key, clients=2),
+        lambda: attacking(stack, unknown_key),
+    )
     assert set(attacks) == {"401"}
 
 
@@ -186,8 +207,9 @@ def test_a_flood_of_random_ids_costs_hits_at_most_twice_their_time(
     def hit(client: httpx2.Client, _: int) -> str:
         return outcome(client.get(f"/{image_id}?w=200"))
 
-    before = Load(stack, hit, clients=2).run_for(SECONDS)
-    with attacking(stack, random_id) as attacks:
-        during = Load(stack, hit, clients=2).run_for(SECONDS)
-    compare("hits during a flood of random ids", before, during, attacks)
+    attacks = compare(
+        "hits during a flood of random ids",
+        lambda: Load(stack, hit, clients=2),
+        lambda: attacking(stack, random_id),
+    )
     assert set(attacks) == {"404"}

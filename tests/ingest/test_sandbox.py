@@ -286,30 +286,32 @@ async def test_no_account_waits_for_more_than_one_walk_of_another(
     assert order == ["a", "b", "a", "a"]
 
 
-async def test_a_small_picture_waits_for_no_large_one(tmp_path: Path, new_sandbox: NewSandbox) -> None:
-    sandbox = await new_sandbox()
+async def in_order(tmp_path: Path, sandbox: Sandbox, *sides: int) -> list[int]:
+    """The sides of square pictures, of an account each, in the order in which they were made."""
     await sandbox.start()
-    order: list[str] = []
+    order: list[int] = []
 
-    async def one(account: str, size: int) -> None:
-        await render(pictures.png(size, size), tmp_path, sandbox, account)
-        order.append(account)
+    async def one(side: int) -> None:
+        await render(pictures.png(side, side), tmp_path, sandbox, str(side))
+        order.append(side)
 
     async with anyio.create_task_group() as group:
-        for number in range(3):
-            group.start_soon(one, f"large {number}", 3000)
-        await anyio.sleep(0.01)
-        group.start_soon(one, "small", 40)
-    assert order[0] == "small"
+        for side in sides:
+            group.start_soon(one, side)
+            await anyio.sleep(0.01)
+    return order
 
 
-async def test_a_large_picture_is_made_though_no_core_is_ever_idle(
+async def test_a_small_picture_waits_for_no_large_one(tmp_path: Path, new_sandbox: NewSandbox) -> None:
+    assert (await in_order(tmp_path, await new_sandbox(), 3000, 2999, 2998, 40))[0] == 40
+
+
+async def test_a_large_picture_is_made_though_no_core_is_ever_idle_and_small_ones_pass_it(
     tmp_path: Path, new_sandbox: NewSandbox
 ) -> None:
-    sandbox = await new_sandbox(limits=msgspec.structs.replace(LIMITS, idle_seconds=0.02))
-    await sandbox.start()
+    sandbox = await new_sandbox(limits=msgspec.structs.replace(LIMITS, idle_seconds=0.0001))
     with busy_cores():
-        assert await render(pictures.png(5000, 5000), tmp_path, sandbox)
+        assert await in_order(tmp_path, sandbox, 5000, 40) == [40, 5000]
 
 
 async def test_bytes_after_the_end_do_not_change_the_picture(tmp_path: Path) -> None:
