@@ -5,7 +5,7 @@ import ctypes
 import os
 import signal
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final, TypeVar, TypeVarTuple
 
 import anyio
@@ -16,6 +16,7 @@ R = TypeVar("R")
 Arguments = TypeVarTuple("Arguments")
 
 _PR_SET_PDEATHSIG: Final = 1
+LOWEST: Final = 19
 NICENESS: Final = 5  # the kernel prefers who answers requests to who decodes pictures
 
 
@@ -28,10 +29,22 @@ class Workers:
         self._idle_loop = idle_loop
 
     async def run(self, work: Callable[[*Arguments], R], *arguments: *Arguments) -> R:
-        """What `work` returns or raises; where this is cancelled, its process is killed."""
+        """What `work` returns or raises; where this is cancelled, its process is dead when this ends."""
         if self._idle_loop is None:
             return await self._run(work, *arguments)
-        return await asyncio.wrap_future(self._idle_loop.start_task_soon(self._run, work, *arguments))
+        here, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        async def there() -> R:
+            try:
+                return await self._run(work, *arguments)
+            finally:
+                here.call_soon_threadsafe(ended.set)
+
+        try:
+            return await asyncio.wrap_future(self._idle_loop.start_task_soon(there))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await ended.wait()
 
     async def _run(self, work: Callable[[*Arguments], R], *arguments: *Arguments) -> R:
         idle = self._idle_loop is not None
@@ -55,9 +68,9 @@ async def open_idle_workers(count: int) -> AsyncGenerator[Workers]:
 
 def _prepared(idle: bool, work: Callable[[*Arguments], R], *arguments: *Arguments) -> R:
     """First thing in a worker, before a library of its starts threads: those keep the priority they had."""
+    os.setpriority(os.PRIO_PROCESS, 0, LOWEST if idle else NICENESS)
     if idle:
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    else:
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+        with suppress(PermissionError):  # a container may forbid it: then the lowest priority has to do
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     return work(*arguments)
