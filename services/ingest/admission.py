@@ -14,8 +14,9 @@ from libs.errors import IMAGE_DIMENSIONS_TOO_LARGE, INVALID_IMAGE_FORMAT, ApiErr
 from services.ingest.sandbox import SMALL_BYTES
 
 ABOUT_SECONDS: Final = 1.0  # since its last upload, an account is still about: clients pause, too
-SUSPECT_SECONDS: Final = 1.0  # since its last picture that was refused
-TURN_SECONDS: Final = 20  # with the box's deadline less than nginx waits
+SUSPECT_SECONDS: Final = 1.0  # with as many pictures refused in it as no honest account has
+SUSPECT_REFUSALS: Final = 3
+TURN_SECONDS: Final = 20
 MAX_REST_SECONDS: Final = 1.0  # what takes longer computes on idle cores
 TOO_MANY: Final = (
     "Too many uploads are being processed; wait for the seconds in Retry-After and send it again"
@@ -56,7 +57,7 @@ class Account:
         self.cheap = Lane(workers)
         self.costly = Lane(max(1, workers // 2))
         self.ended = 0.0  # its last upload
-        self.refused = -SUSPECT_SECONDS  # its last picture that was
+        self.refusals: deque[float] = deque(maxlen=SUSPECT_REFUSALS)  # of its pictures, when
 
     @property
     def uploads(self) -> int:
@@ -67,17 +68,21 @@ class Account:
         return bool(self.uploads) or time.monotonic() - self.ended < ABOUT_SECONDS
 
     def lane(self, length: int) -> Lane:
-        is_suspect = time.monotonic() - self.refused < SUSPECT_SECONDS
-        return self.costly if length > SMALL_BYTES or is_suspect else self.cheap
+        return self.costly if length > SMALL_BYTES or self._is_suspect else self.cheap
+
+    @property
+    def _is_suspect(self) -> bool:
+        enough = len(self.refusals) == SUSPECT_REFUSALS
+        return enough and time.monotonic() - self.refusals[0] < SUSPECT_SECONDS
 
 
 class Admission:
-    """At most `limit` uploads at a time, of one account half of them.
+    """At most `limit` uploads at a time: of each account no more than it leaves free for others.
 
     An account that is alone takes all there is. While several are about, each has as many in work as there
-    are box `workers`. Of its costly ones, which are large or follow a picture that was refused, it has half
-    as many, and after each the next waits for as long as that took. Nothing is read of one that waits:
-    nginx holds its body.
+    are box `workers`. Of its costly ones, which are large or follow several refused pictures, it has half as
+    many, and after each the next waits for as long as that took. Nothing is read of one that waits: nginx
+    holds its body.
     """
 
     def __init__(self, limit: int, workers: int, turn_seconds: float = TURN_SECONDS) -> None:
@@ -96,7 +101,7 @@ class Admission:
         Raises Unavailable where there is no place for it, or no turn in `turn_seconds`.
         """
         account = self._accounts.get(account_id) or Account(self._workers)
-        if self._uploads >= self._limit or account.uploads >= max(1, self._limit // 2):
+        if account.uploads >= self._limit - self._uploads:
             raise _refused()
         self._accounts[account_id] = account
         lane = account.lane(length)
@@ -108,7 +113,7 @@ class Admission:
                 yield
             except ApiError as error:
                 if error.problem in (INVALID_IMAGE_FORMAT, IMAGE_DIMENSIONS_TOO_LARGE):
-                    account.refused = time.monotonic()
+                    account.refusals.append(time.monotonic())
                 raise
             finally:
                 lane.in_work -= 1

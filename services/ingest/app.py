@@ -78,6 +78,7 @@ def build(settings: Settings) -> Starlette:
                 signer=Signer(parse_secrets(settings.identity_secrets.reveal())),
                 admission=Admission(settings.box_workers + settings.box_queue, settings.box_workers),
                 uploads=uploads,
+                upload_seconds=settings.upload_seconds,
                 images=images,
                 deletions=deletions,
                 spool=spool,

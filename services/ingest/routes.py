@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+import anyio
 import msgspec
+from prometheus_client import Counter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from libs import service
-from libs.errors import INVALID_PARAMETER, INVALID_REQUEST, ApiError, ImageNotFound
+from libs.errors import INVALID_PARAMETER, INVALID_REQUEST, ApiError, ImageNotFound, Unavailable
 from libs.identity import Identity, Signer
 from libs.pictures import is_image_id
 from libs.usage import Usage
@@ -31,11 +33,14 @@ DELETED: Final = "deleted"
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
 
+LATE: Final = Counter("uploads_late_total", "Uploads given up because nginx would not have waited for longer")
+
 
 class State(service.State):
     signer: Signer
     admission: Admission
     uploads: Uploads
+    upload_seconds: float
     images: Images
     deletions: Deletions
     spool: Path
@@ -47,16 +52,20 @@ async def upload(request: Request[State]) -> Response:
     """POST /v1/upload"""
     caller = _caller(request)
     admission, uploads = request.state["admission"], request.state["uploads"]
-    async with admission.admit(caller.account_id, int(request.headers.get("content-length", 0))):
-        with tempfile.TemporaryDirectory(dir=request.state["spool"]) as name:
-            source, folder = Path(name, "source"), Path(name, "renditions")
-            folder.mkdir()
-            with source.open("wb") as spool:
-                form = await read_form(request.headers.get("content-type"), _body(request), spool)
-            key = parse_key(request.headers.getlist(idempotency.HEADER))
-            image = await uploads.take_once(caller, parse(form), source, folder, key)
-    request.state["usage"].count(caller.account_id, UPLOADS)
-    return _json({"success": True} | _describe(image, request))
+    length = int(request.headers.get("content-length", 0))
+    with anyio.move_on_after(request.state["upload_seconds"]):
+        async with admission.admit(caller.account_id, length):
+            with tempfile.TemporaryDirectory(dir=request.state["spool"]) as name:
+                source, folder = Path(name, "source"), Path(name, "renditions")
+                folder.mkdir()
+                with source.open("wb") as spool:
+                    form = await read_form(request.headers.get("content-type"), _body(request), spool)
+                key = parse_key(request.headers.getlist(idempotency.HEADER))
+                image = await uploads.take_once(caller, parse(form), source, folder, key)
+        request.state["usage"].count(caller.account_id, UPLOADS)
+        return _json({"success": True} | _describe(image, request))
+    LATE.inc()
+    raise Unavailable
 
 
 async def show(request: Request[State]) -> Response:

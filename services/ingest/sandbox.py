@@ -2,11 +2,12 @@
 
 import os
 import resource
-from collections.abc import AsyncGenerator, Callable
+import signal
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from re import compile as regex
-from typing import TYPE_CHECKING, Final, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from services.ingest.renditions import Made
 
 R = TypeVar("R")
-Arguments = TypeVarTuple("Arguments")
 
 ENDED: Final = counter(
     "box_ended_total",
@@ -52,7 +52,7 @@ OUT_OF_MEMORY: Final = regex("(?i)out of memory|insufficient memory|alloc")
 SMALL_BYTES: Final = 256 * 1024
 SMALL_PIXELS: Final = 1_500_000
 FEW_PARTS: Final = 200  # looked at in 0.5 ms; a file of 40 KB can be cut into 9,900, which take 20
-WALK_IDLE_SECONDS: Final = 1.0
+MIN_IDLE_SECONDS: Final = 1.0
 MAX_ACCOUNT_PIXELS: Final = 150_000_000  # of one account, in a worker or waiting: some twenty seconds of work
 
 TOO_EXPENSIVE: Final = (
@@ -66,8 +66,8 @@ QUEUE_FULL: Final = (
 class Limits(msgspec.Struct, frozen=True):
     """Of one job: wall time, processor time, and address space.
 
-    A large one has `idle_seconds` a megapixel on idle cores, and then the rest of its deadline at the usual
-    priority.
+    A large one has `idle_seconds` a megapixel on idle cores, a second at least, and then the rest of its
+    deadline at the usual priority.
     """
 
     deadline_seconds: float
@@ -101,7 +101,7 @@ class Sandbox:
     def __init__(self, workers: int, queue: int, limits: Limits, idle_workers: Workers) -> None:
         self._most_jobs = workers + queue
         self._limits = limits
-        self._workers = Workers(workers)
+        self._workers = Workers(workers + 1)
         self._idle_workers = idle_workers
         self._rescue = Workers(1)  # for what found no idle core, beside those for small pictures
         # Taken before the clock of a job starts.
@@ -129,7 +129,7 @@ class Sandbox:
                 return await to_thread.run_sync(inspect, source, FEW_PARTS)
         turn = self._walks.setdefault(account_id, CapacityLimiter(1))
         async with turn, self._walker:
-            return await self._in_worker(WALK_IDLE_SECONDS, _walk, source, self._limits)
+            return await self._in_time(self._workers.run(_walk, source, self._limits))
 
     async def render(self, account_id: str, source: Path, inspected: Inspected, folder: Path) -> list["Made"]:
         """Every rendition of the picture in `source`, as files in `folder`.
@@ -138,10 +138,12 @@ class Sandbox:
         """
         pixels = inspected.width * inspected.height
         large = pixels > SMALL_PIXELS or source.stat().st_size > SMALL_BYTES
-        idle_seconds = self._limits.idle_seconds * pixels / 1_000_000 if large else 0
         async with self._turn(account_id, pixels, self._large if large else self._small):
             with SECONDS.time():
-                result = await self._in_worker(idle_seconds, _work, source, inspected, folder, self._limits)
+                job = source, inspected, folder, self._limits
+                result = await self._in_time(
+                    self._make_large(*job) if large else self._workers.run(_work, *job)
+                )
         if isinstance(result, Refused):
             if result.ours:
                 ENDED.labels("memory").inc()
@@ -151,23 +153,33 @@ class Sandbox:
         ENDED.labels("made").inc()
         return result
 
-    async def _in_worker(
-        self, idle_seconds: float, work: Callable[[*Arguments], R], *arguments: *Arguments
-    ) -> R:
+    async def _in_time(self, work: Awaitable[R]) -> R:
         try:
             with anyio.fail_after(self._limits.deadline_seconds):
-                if idle_seconds:
-                    with anyio.move_on_after(idle_seconds):
-                        return await self._idle_workers.run(work, *arguments)
-                    STARVED.inc()
-                    return await self._rescue.run(work, *arguments)
-                return await self._workers.run(work, *arguments)
+                return await work
         except TimeoutError:
             ENDED.labels("deadline").inc()
             raise Unavailable(TOO_EXPENSIVE) from None
         except BrokenWorkerProcess as error:
             ENDED.labels("killed").inc()
             raise Unavailable(TOO_EXPENSIVE) from error
+
+    async def _make_large(
+        self, source: Path, inspected: Inspected, folder: Path, limits: Limits
+    ) -> "list[Made] | Refused":
+        """On an idle core; where there is none for long enough, anew at the usual priority."""
+        megapixels = inspected.width * inspected.height / 1_000_000
+        idle_seconds = max(MIN_IDLE_SECONDS, limits.idle_seconds * megapixels)
+        began = anyio.current_time()
+        try:
+            return await self._idle_workers.run(
+                _work_until_starved, idle_seconds, source, inspected, folder, limits
+            )
+        except BrokenWorkerProcess:
+            if anyio.current_time() - began < idle_seconds:
+                raise
+        STARVED.inc()
+        return await self._rescue.run(_work, source, inspected, folder, limits)
 
     @asynccontextmanager
     async def _turn(self, account_id: str, pixels: int, free: CapacityLimiter) -> AsyncGenerator[None]:
@@ -199,7 +211,7 @@ class Sandbox:
 
 @asynccontextmanager
 async def open_sandbox(workers: int, queue: int, limits: Limits) -> AsyncGenerator[Sandbox]:
-    async with open_idle_workers(workers + 1) as idle_workers:
+    async with open_idle_workers(workers) as idle_workers:
         yield Sandbox(workers, queue, limits, idle_workers)
 
 
@@ -248,6 +260,21 @@ def _work(source: Path, inspected: Inspected, folder: Path, limits: Limits) -> "
     except (MemoryError, pyvips.Error) as error:
         # It has been decoded whole: what goes wrong now is no fault of the picture's.
         return Refused(str(error), ours=True)
+
+
+def _work_until_starved(
+    idle_seconds: float, source: Path, inspected: Inspected, folder: Path, limits: Limits
+) -> "list[Made] | Refused":
+    """The same; after `idle_seconds` the kernel ends this process, wherever it is.
+
+    It knows when it begins to work. Its parent would count its start as well, and may not end it meanwhile.
+    """
+    _warm()
+    signal.setitimer(signal.ITIMER_REAL, idle_seconds)
+    try:
+        return _work(source, inspected, folder, limits)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _picture(source: Path, inspected: Inspected) -> bytes:

@@ -36,10 +36,11 @@ class Settings(DeletionSettings, frozen=True, kw_only=True, rename="upper"):
     log_level: str = "INFO"
     janitor_seconds: Positive = 5
     pending_seconds: Positive = 300  # longer than nginx waits for an upload
+    upload_seconds: Positive = 55  # less than nginx waits, or it gives the upload to another process as well
     usage_seconds: Annotated[float, Meta(gt=0, le=60)] = 15  # a crash loses what was counted since
     failpoints_dir: Path | None = None  # tests only
     box_workers: Count = 2
     box_queue: Count = 32
-    box_deadline_seconds: Positive = 30  # with the wait before it, less than nginx waits
+    box_deadline_seconds: Positive = 30
     box_cpu_seconds: Count = 20
     box_memory_bytes: Annotated[int, Meta(ge=1_000_000_000)] = 1_750_000_000

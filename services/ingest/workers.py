@@ -1,6 +1,5 @@
 """Child processes for jobs that may not run in the service: usual ones, and ones that only get idle cores."""
 
-import asyncio
 import ctypes
 import os
 import signal
@@ -32,19 +31,7 @@ class Workers:
         """What `work` returns or raises; where this is cancelled, its process is dead when this ends."""
         if self._idle_loop is None:
             return await self._run(work, *arguments)
-        here, ended = asyncio.get_running_loop(), asyncio.Event()
-
-        async def there() -> R:
-            try:
-                return await self._run(work, *arguments)
-            finally:
-                here.call_soon_threadsafe(ended.set)
-
-        try:
-            return await asyncio.wrap_future(self._idle_loop.start_task_soon(there))
-        finally:
-            with anyio.CancelScope(shield=True):
-                await ended.wait()
+        return await self._idle_loop.call_async(self._run, work, *arguments)
 
     async def _run(self, work: Callable[[*Arguments], R], *arguments: *Arguments) -> R:
         idle = self._idle_loop is not None

@@ -3,12 +3,15 @@
 import itertools
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 
 import httpx2
+import psutil
 import pytest
 
 from tests import pictures
 from tests.e2e import calls
+from tests.faults import siege
 from tests.faults.broken import QUICK, Breakable
 from tests.faults.figures import figure, figures
 from tests.faults.load import Load, outcome
@@ -21,6 +24,7 @@ SMALL = {
     **QUICK,
     **{f"{service}_PROCESSES": "1" for service in ("AUTH", "INGEST", "TRANSFORM")},
     "BOX_QUEUE": "3",
+    "UPLOAD_SECONDS": "10",
     "RENDER_THREADS": "1",
     "RENDER_QUEUE": "2",
 }
@@ -111,3 +115,22 @@ def test_renders_beyond_the_queue_are_refused_at_once(
     figures("a hit meanwhile", heavy[1].seconds)
     assert set(heavy[0].outcomes) == {"200", "503"}
     assert set(heavy[1].outcomes) == {"200"}
+
+
+def test_an_upload_whose_box_hangs_is_given_up_and_told_to_come_again(
+    breakable: Breakable, keys: list[str]
+) -> None:
+    late = calls.metric(breakable, "ingest", "uploads_late_total")
+    boxes = siege.workers(breakable)
+    for box in boxes:
+        box.suspend()
+    try:
+        with calls.client(breakable, keys[2]) as client:
+            assert outcome(siege.send(client, pictures.jpeg())) == "503"
+    finally:
+        for box in boxes:
+            with suppress(psutil.NoSuchProcess):
+                box.resume()
+    assert calls.metric(breakable, "ingest", "uploads_late_total") == late + 1
+    with calls.client(breakable, keys[2]) as client:
+        assert outcome(siege.send(client, pictures.jpeg())) == "200"

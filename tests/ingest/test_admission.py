@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from libs.errors import FILE_TOO_LARGE, ApiError, Unavailable
-from services.ingest.admission import ABOUT_SECONDS, Admission
+from services.ingest.admission import ABOUT_SECONDS, SUSPECT_REFUSALS, Admission
 from services.ingest.inspect import InvalidImage
 from services.ingest.sandbox import SMALL_BYTES
 
@@ -95,14 +95,15 @@ async def test_an_account_that_is_alone_takes_half_of_the_places_at_once() -> No
             await made.result(names[4])
 
 
-async def test_no_more_than_all_places_are_given() -> None:
-    async with uploads(limit=4) as made:
-        names = [await made.send(account) for account in ("a", "a", "b", "c", "d")]
-        assert made.begun == names[:4]
-        with pytest.raises(Unavailable, match="Too many uploads"):
-            await made.result(names[4])
+async def test_each_account_leaves_as_many_places_as_it_takes() -> None:
+    async with uploads(limit=16) as made:
+        names = [await made.send(account) for account in "a" * 9 + "b" * 5 + "c" * 3 + "d" * 2 + "e" * 2]
+        refused = [8, 13, 16, 18, 20]
+        for number in refused:
+            with pytest.raises(Unavailable, match="Too many uploads"):
+                await made.result(names[number])
         await made.end(names[0])
-        assert await made.has_begun(await made.send("d"))
+        assert await made.has_begun(await made.send("f"))
 
 
 async def test_beside_others_an_account_has_as_many_in_work_as_there_are_workers() -> None:
@@ -135,21 +136,23 @@ async def test_after_a_large_one_the_next_waits_for_as_long_as_that_took() -> No
         assert other in made.begun
 
 
-async def test_after_a_refused_picture_small_ones_are_as_large_ones() -> None:
+@pytest.mark.parametrize(
+    ("errors", "at_once"),
+    [
+        ([InvalidImage("not one")] * (SUSPECT_REFUSALS - 1), 2),
+        ([InvalidImage("not one")] * SUSPECT_REFUSALS, 1),
+        ([ApiError(FILE_TOO_LARGE)] * SUSPECT_REFUSALS, 2),
+    ],
+)
+async def test_after_several_refused_pictures_small_ones_are_as_large_ones(
+    errors: list[ApiError], at_once: int
+) -> None:
     async with uploads() as made:
         await made.send("b")
-        await made.end(await made.send("a"), InvalidImage("not one"))
-        first, second = [await made.send("a") for _ in range(2)]
-        assert first in made.begun
-        assert second not in made.begun
-
-
-async def test_another_error_makes_nobody_suspect() -> None:
-    async with uploads() as made:
-        await made.send("b")
-        await made.end(await made.send("a"), ApiError(FILE_TOO_LARGE))
+        for error in errors:
+            await made.end(await made.send("a"), error)
         names = [await made.send("a") for _ in range(2)]
-        assert set(names) <= set(made.begun)
+        assert len(set(names) & set(made.begun)) == at_once
 
 
 async def test_what_waits_begins_when_the_others_have_gone() -> None:

@@ -22,7 +22,7 @@ from libs.errors import ApiError, Unavailable
 from libs.pictures import FULL, Format
 from services.ingest.inspect import InvalidImage, inspect
 from services.ingest.renditions import Made
-from services.ingest.sandbox import SMALL_BYTES, Limits, Sandbox, open_sandbox
+from services.ingest.sandbox import MIN_IDLE_SECONDS, SMALL_BYTES, STARVED, Limits, Sandbox, open_sandbox
 from tests import pictures
 
 # A worker that was killed is dropped by anyio with its pipes open, to be found by the garbage collector.
@@ -286,9 +286,8 @@ async def test_no_account_waits_for_more_than_one_walk_of_another(
     assert order == ["a", "b", "a", "a"]
 
 
-async def in_order(tmp_path: Path, sandbox: Sandbox, *sides: int) -> list[int]:
+async def in_order(tmp_path: Path, sandbox: Sandbox, *sides: int, pause_seconds: float = 0.01) -> list[int]:
     """The sides of square pictures, of an account each, in the order in which they were made."""
-    await sandbox.start()
     order: list[int] = []
 
     async def one(side: int) -> None:
@@ -298,20 +297,29 @@ async def in_order(tmp_path: Path, sandbox: Sandbox, *sides: int) -> list[int]:
     async with anyio.create_task_group() as group:
         for side in sides:
             group.start_soon(one, side)
-            await anyio.sleep(0.01)
+            await anyio.sleep(pause_seconds)
     return order
 
 
 async def test_a_small_picture_waits_for_no_large_one(tmp_path: Path, new_sandbox: NewSandbox) -> None:
-    assert (await in_order(tmp_path, await new_sandbox(), 3000, 2999, 2998, 40))[0] == 40
+    sandbox = await new_sandbox()
+    await sandbox.start()
+    assert (await in_order(tmp_path, sandbox, 3000, 2999, 2998, 40))[0] == 40
 
 
 async def test_a_large_picture_is_made_though_no_core_is_ever_idle_and_small_ones_pass_it(
     tmp_path: Path, new_sandbox: NewSandbox
 ) -> None:
-    sandbox = await new_sandbox(limits=msgspec.structs.replace(LIMITS, idle_seconds=0.0001))
+    sandbox = await new_sandbox(limits=msgspec.structs.replace(LIMITS, idle_seconds=0))
+    await sandbox.start()
+    children = len(psutil.Process().children())
+    starved = STARVED._value.get()
     with busy_cores():
-        assert await in_order(tmp_path, sandbox, 5000, 40) == [40, 5000]
+        pause_seconds = MIN_IDLE_SECONDS + 0.5
+        assert await in_order(tmp_path, sandbox, 5000, 40, pause_seconds=pause_seconds) == [40, 5000]
+        await in_order(tmp_path, sandbox, 5000, 4999)
+    assert STARVED._value.get() == starved + 3
+    assert len(psutil.Process().children()) <= children + 1  # one more makes what was starved
 
 
 async def test_bytes_after_the_end_do_not_change_the_picture(tmp_path: Path) -> None:
