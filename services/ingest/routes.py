@@ -51,17 +51,10 @@ class State(service.State):
 async def upload(request: Request[State]) -> Response:
     """POST /v1/upload"""
     caller = _caller(request)
-    admission, uploads = request.state["admission"], request.state["uploads"]
     length = int(request.headers.get("content-length", 0))
     with anyio.move_on_after(request.state["upload_seconds"]):
-        async with admission.admit(caller.account_id, length):
-            with tempfile.TemporaryDirectory(dir=request.state["spool"]) as name:
-                source, folder = Path(name, "source"), Path(name, "renditions")
-                folder.mkdir()
-                with source.open("wb") as spool:
-                    form = await read_form(request.headers.get("content-type"), _body(request), spool)
-                key = parse_key(request.headers.getlist(idempotency.HEADER))
-                image = await uploads.take_once(caller, parse(form), source, folder, key)
+        async with request.state["admission"].admit(caller.account_id, length):
+            image = await _take(request, caller)
         request.state["usage"].count(caller.account_id, UPLOADS)
         return _json({"success": True} | _describe(image, request))
     LATE.inc()
@@ -130,6 +123,17 @@ async def index(request: Request[State]) -> Response:
             "next_cursor": following.text() if following else None,
         }
     )
+
+
+async def _take(request: Request[State], caller: Identity) -> Image:
+    """The upload's form, spooled in a folder of its own, and what became of it."""
+    with tempfile.TemporaryDirectory(dir=request.state["spool"]) as name:
+        source, folder = Path(name, "source"), Path(name, "renditions")
+        folder.mkdir()
+        with source.open("wb") as spool:
+            form = await read_form(request.headers.get("content-type"), _body(request), spool)
+        key = parse_key(request.headers.getlist(idempotency.HEADER))
+        return await request.state["uploads"].take_once(caller, parse(form), source, folder, key)
 
 
 def _caller(request: Request[State]) -> Identity:

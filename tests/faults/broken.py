@@ -53,19 +53,11 @@ class Breakable(Stack):
     def hung(self, program: str) -> Iterator[None]:
         """Its processes accept connections and do nothing, for as long as the block runs."""
         processes = [psutil.Process(pid) for pid in self.pids(program)]
-        stopped = [
-            *processes,
-            *(child for process in processes for child in process.children(recursive=True)),
-        ]
-        for process in stopped:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.suspend()
+        children = [child for process in processes for child in process.children(recursive=True)]
         try:
-            yield
+            with stopped([*processes, *children]):
+                yield
         finally:
-            for process in reversed(stopped):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.resume()
             self.wait_until_whole()
 
     def terminate_and_wait(self, name: str, number: signal.Signals) -> None:
@@ -121,6 +113,20 @@ class Breakable(Stack):
         rows = self.sql("SELECT image_id, status FROM images")
         ready = {row["image_id"] for row in rows if row["status"] == "ready"}
         return (self.stored_ids() | {row["image_id"] for row in rows}) - ready
+
+
+@contextlib.contextmanager
+def stopped(processes: list[psutil.Process]) -> Iterator[None]:
+    """They do nothing for as long as the block runs; it may end some of them."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.suspend()
+    try:
+        yield
+    finally:
+        for process in reversed(processes):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 async def _fetch(url: str, query: str, values: tuple[Any, ...]) -> list[asyncpg.Record]:

@@ -3,16 +3,14 @@
 import itertools
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 
 import httpx2
-import psutil
 import pytest
 
 from tests import pictures
 from tests.e2e import calls
 from tests.faults import siege
-from tests.faults.broken import QUICK, Breakable
+from tests.faults.broken import QUICK, Breakable, stopped
 from tests.faults.figures import figure, figures
 from tests.faults.load import Load, outcome
 from tests.stack import discard
@@ -121,16 +119,8 @@ def test_an_upload_whose_box_hangs_is_given_up_and_told_to_come_again(
     breakable: Breakable, keys: list[str]
 ) -> None:
     late = calls.metric(breakable, "ingest", "uploads_late_total")
-    boxes = siege.workers(breakable)
-    for box in boxes:
-        box.suspend()
-    try:
-        with calls.client(breakable, keys[2]) as client:
-            assert outcome(siege.send(client, pictures.jpeg())) == "503"
-    finally:
-        for box in boxes:
-            with suppress(psutil.NoSuchProcess):
-                box.resume()
-    assert calls.metric(breakable, "ingest", "uploads_late_total") == late + 1
     with calls.client(breakable, keys[2]) as client:
+        with stopped(siege.workers(breakable)):
+            assert outcome(siege.send(client, pictures.jpeg())) == "503"
+        assert calls.metric(breakable, "ingest", "uploads_late_total") == late + 1
         assert outcome(siege.send(client, pictures.jpeg())) == "200"

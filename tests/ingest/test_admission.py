@@ -16,11 +16,6 @@ SMALL = SMALL_BYTES
 LARGE = SMALL_BYTES + 1
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Uploads:
     """Uploads that end when they are told to, and which of them have begun."""
 

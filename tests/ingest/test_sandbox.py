@@ -225,7 +225,7 @@ async def test_one_account_leaves_half_of_the_workers_to_others(
 
     async with anyio.create_task_group() as group:
         for number in range(6):
-            group.start_soon(one, "greedy", number, 1200)
+            group.start_soon(one, "greedy", number, 1000)
         await anyio.sleep(0.01)
         group.start_soon(one, "small", 0, 40)
     assert order.index("small") < 3

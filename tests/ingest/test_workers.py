@@ -15,11 +15,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_usual_workers_come_after_who_answers_requests() -> None:
     workers = Workers(1)
     assert await workers.run(os.getpriority, os.PRIO_PROCESS, 0) == NICENESS
